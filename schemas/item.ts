@@ -1,0 +1,60 @@
+import { type Static, Type } from "typebox";
+import { Cursor, ItemId, Limit, Payload, Strict, Vector } from "./common.js";
+import { FilterRef } from "./filter.js";
+
+export const ItemInput = Strict({
+  id: ItemId,
+  text: Type.Optional(Type.String()),
+  vector: Type.Optional(Vector),
+  payload: Type.Optional(Payload),
+});
+export type ItemInput = Static<typeof ItemInput>;
+
+export const UpsertItems = Strict({ items: Type.Array(ItemInput) });
+export type UpsertItems = Static<typeof UpsertItems>;
+
+export const UpsertResult = Type.Object({ upserted: Type.Integer(), generation: Type.Integer() });
+export type UpsertResult = Static<typeof UpsertResult>;
+
+export const StreamResult = Type.Object({
+  upserted: Type.Integer(),
+  failed: Type.Integer(),
+  errors: Type.Array(Type.Object({ line: Type.Integer(), code: Type.String(), detail: Type.String() }), {
+    description: "The first 100; line 1 is the first.",
+  }),
+  generation: Type.Integer(),
+});
+export type StreamResult = Static<typeof StreamResult>;
+
+export const Item = Type.Object({
+  id: Type.String(),
+  text: Type.Optional(Type.String()),
+  payload: Type.Union([Payload, Type.Null()]),
+  vector: Type.Optional(Type.Array(Type.Number(), { description: "The encoder's output, before the head." })),
+});
+export type Item = Static<typeof Item>;
+
+export const WithVectorQuery = Strict({ withVector: Type.Optional(Type.Boolean({ default: false })) });
+export const GetItems = Strict({ ids: Type.Array(Type.String()), withVector: Type.Optional(Type.Boolean()) });
+export const ItemsResult = Type.Object({ items: Type.Array(Item) });
+export const ItemList = Type.Object({ items: Type.Array(Item), nextCursor: Type.Optional(Type.String()) });
+export type ItemList = Static<typeof ItemList>;
+
+export const ScrollItems = Strict({
+  filter: Type.Optional(FilterRef),
+  limit: Type.Optional(Limit),
+  cursor: Type.Optional(Cursor),
+  withVector: Type.Optional(Type.Boolean()),
+});
+export type ScrollItems = Static<typeof ScrollItems>;
+
+export const CountItems = Strict({ filter: Type.Optional(FilterRef) });
+export const CountResult = Type.Object({ count: Type.Integer() });
+
+export const PatchItem = Strict({ payload: Payload });
+export const DeleteItems = Strict(
+  { ids: Type.Optional(Type.Array(Type.String())), filter: Type.Optional(FilterRef) },
+  { minProperties: 1, maxProperties: 1, description: "Either `ids` or `filter`." },
+);
+export type DeleteItems = Static<typeof DeleteItems>;
+export const DeleteResult = Type.Object({ deleted: Type.Integer() });

@@ -1,0 +1,12 @@
+import { type Static, Type } from "typebox";
+
+export const Health = Type.Object({ status: Type.Literal("ok") });
+
+export const Readiness = Type.Object({
+  status: Type.Union([Type.Literal("ready"), Type.Literal("starting")]),
+  version: Type.String(),
+  provider: Type.String({ description: "Chosen execution provider." }),
+  availableProviders: Type.Array(Type.String()),
+  collections: Type.Object({ open: Type.Integer(), failed: Type.Record(Type.String(), Type.String()) }),
+});
+export type Readiness = Static<typeof Readiness>;
