@@ -1,0 +1,5 @@
+export { checkVector, decodeFloat32, encodeFloat32, MAX_EUCLIDEAN_NORM, readVector } from "./float32.js";
+export { dot, dotAt, norm, normalise, normaliseRows, squaredDistanceAt } from "./maths.js";
+export { METRICS, type Metric, type MetricSpace, metricOf } from "./metric.js";
+export { Random } from "./random.js";
+export { type SearchHits, TopK } from "./top-k.js";
