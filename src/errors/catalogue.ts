@@ -37,6 +37,7 @@ export const CATALOGUE = {
   invalid_encoder: { status: 422, title: "The encoder cannot be used" },
   provider_unavailable: { status: 422, title: "The execution provider cannot start" },
   invalid_model: { status: 422, title: "The ONNX model cannot be used" },
+  fine_tune_failed: { status: 500, title: "The fine-tune process failed" },
   internal: { status: 500, title: "Something went wrong in the server" },
   shutting_down: { status: 503, title: "The server is shutting down" },
   data_locked: { status: 503, title: "The data directory is in use by another process" },
