@@ -1,0 +1,51 @@
+import type protobuf from "protobufjs/light.js";
+import { AttuneError } from "../errors/index.js";
+import type { ModelProto } from "./proto.js";
+import { modelProtoType } from "./proto-schema.js";
+
+/**
+ * Serialises a model. Tensor data is copied once, into the result.
+ * @throws invalid_model when a field holds a value of the wrong kind, or the model exceeds the 2 GiB that protobuf allows
+ */
+export function encodeModel(model: ModelProto): Uint8Array {
+  try {
+    const writer = modelProtoType.encode(model as protobuf.Message);
+    if (writer.len >= 2 ** 31) {
+      throw new RangeError(`it takes ${writer.len} bytes, and a protobuf message holds less than 2^31`);
+    }
+    return writer.finish();
+  } catch (cause) {
+    throw new AttuneError("invalid_model", `The ONNX model cannot be written: ${messageOf(cause)}.`, { cause });
+  }
+}
+
+/**
+ * Reads a serialised model. Tensor data stays a view of `bytes`, so these must not be written to afterwards.
+ * @throws invalid_model when the bytes are truncated or are no ONNX model
+ */
+export function decodeModel(bytes: Uint8Array): ModelProto {
+  // protobufjs makes views of a Buffer's bytes, and copies of a plain Uint8Array's.
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let model: ModelProto;
+  try {
+    model = modelProtoType.decode(buffer) as ModelProto;
+  } catch (cause) {
+    throw new AttuneError(
+      "invalid_model",
+      `These ${bytes.byteLength} bytes are no ONNX model, or a truncated one (${messageOf(cause)}). Fetch or export the file again.`,
+      { cause },
+    );
+  }
+  const missing = model.irVersion === undefined ? "ir_version" : model.graph === undefined ? "graph" : undefined;
+  if (missing !== undefined) {
+    throw new AttuneError(
+      "invalid_model",
+      `These ${bytes.byteLength} bytes are no ONNX model: the field ${missing} is missing. An .onnx file is expected.`,
+    );
+  }
+  return model;
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,17 @@
+export { decodeModel, encodeModel } from "./codec.js";
+export type { DataType, TypedArray } from "./data-type.js";
+export type { GraphOptions, NodeOptions } from "./graph.js";
+export { GraphBuilder, type Integers, type Operand } from "./graph-builder.js";
+export { type Int64, int64Of, int64ToBigInt, int64ToNumber } from "./int64.js";
+export type * from "./proto.js";
+export type { Dimension, Shape } from "./shape.js";
+export { type TensorData, tensorOfProto, tensorToProto } from "./tensor-proto.js";
+export {
+  type Attributes,
+  type AttributeValue,
+  FloatAttribute,
+  float,
+  type GraphNode,
+  type Value,
+  type ValueType,
+} from "./value.js";

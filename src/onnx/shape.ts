@@ -1,0 +1,93 @@
+/** A dimension: a known size, or the name of one that is known only when the graph runs. Equal names mean equal sizes. */
+export type Dimension = number | string;
+export type Shape = readonly Dimension[];
+
+/** A shape as text, as in `[64, batch]`. */
+export function formatShape(shape: Shape): string {
+  return `[${shape.join(", ")}]`;
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((dimension, axis) => dimension === b[axis]);
+}
+
+/** Number of elements, or undefined where a dimension is symbolic. */
+export function elementCount(shape: Shape): number | undefined {
+  let count = 1;
+  for (const dimension of shape) {
+    if (typeof dimension === "string") return undefined;
+    count *= dimension;
+  }
+  return count;
+}
+
+/**
+ * The shape of a broadcast of two shapes (numpy's rule), or undefined where they do not fit. A symbolic dimension beside a
+ * known one other than 1 takes the known size, which the run checks; two different names do not fit.
+ */
+export function broadcastShapes(a: Shape, b: Shape): Dimension[] | undefined {
+  const rank = Math.max(a.length, b.length);
+  const result: Dimension[] = [];
+  for (let fromEnd = rank; fromEnd >= 1; fromEnd--) {
+    const dimension = broadcastDimension(a[a.length - fromEnd] ?? 1, b[b.length - fromEnd] ?? 1);
+    if (dimension === undefined) return undefined;
+    result.push(dimension);
+  }
+  return result;
+}
+
+function broadcastDimension(a: Dimension, b: Dimension): Dimension | undefined {
+  if (a === b || b === 1) return a;
+  if (a === 1) return b;
+  if (typeof a === "string") return typeof b === "string" ? undefined : b;
+  return typeof b === "string" ? a : undefined;
+}
+
+/** The product of dimensions as a number times names, each name as often as it is a factor. */
+class Product {
+  factor = 1;
+  readonly names: string[] = [];
+
+  constructor(shape: Shape) {
+    for (const dimension of shape) {
+      if (typeof dimension === "number") this.factor *= dimension;
+      else this.names.push(...dimension.split("*").filter((part) => this.#takesName(part)));
+    }
+  }
+
+  /** `N*512` is split into its factors again, so that a reshape back finds `N`. */
+  #takesName(part: string): boolean {
+    if (!/^\d+$/.test(part)) return true;
+    this.factor *= Number(part);
+    return false;
+  }
+}
+
+/** The product of dimensions as one dimension, as in `16` or `64*batch`. */
+export function productOf(shape: Shape): Dimension {
+  const { factor, names } = new Product(shape);
+  if (names.length === 0 || factor === 0) return factor;
+  names.sort();
+  return factor === 1 ? names.join("*") : `${factor}*${names.join("*")}`;
+}
+
+/** `whole` divided by `part` where that comes out exactly, else undefined. */
+export function quotientOf(whole: Shape, part: Shape): Dimension | undefined {
+  const dividend = new Product(whole);
+  const divisor = new Product(part);
+  for (const name of divisor.names) {
+    const at = dividend.names.indexOf(name);
+    if (at < 0) return undefined;
+    dividend.names.splice(at, 1);
+  }
+  const factor = dividend.factor / divisor.factor;
+  return Number.isInteger(factor) ? productOf([factor, ...dividend.names]) : undefined;
+}
+
+/** The sum of dimensions as one dimension, as in `3` or `batch+2`. */
+export function sumOf(dimensions: Shape): Dimension {
+  const names = dimensions.filter((dimension) => typeof dimension === "string");
+  const known = dimensions.reduce<number>((sum, each) => (typeof each === "number" ? sum + each : sum), 0);
+  if (names.length === 0) return known;
+  return known === 0 ? names.join("+") : `${names.join("+")}+${known}`;
+}

@@ -1,0 +1,95 @@
+import { AttuneError } from "../errors/index.js";
+import {
+  allocate,
+  type DataType,
+  dataTypeCode,
+  dataTypeOfCode,
+  fitsDataType,
+  isBigInt,
+  type TypedArray,
+  viewBytes,
+} from "./data-type.js";
+import { type Int64, int64ToBigInt, int64ToNumber } from "./int64.js";
+import type { TensorProto } from "./proto.js";
+import { formatShape } from "./shape.js";
+
+/** A tensor with its elements in row-major order. */
+export interface TensorData {
+  readonly dtype: DataType;
+  readonly shape: readonly number[];
+  readonly data: TypedArray;
+}
+
+/**
+ * A tensor as its message; the data is not copied.
+ * @throws invalid_model when the data does not fit the type or the shape
+ */
+export function tensorToProto(name: string, { dtype, shape, data }: TensorData): TensorProto {
+  const count = shape.reduce((product, dimension) => product * dimension, 1);
+  if (!fitsDataType(dtype, data) || data.length !== count) {
+    throw new AttuneError(
+      "invalid_model",
+      `The tensor "${name}" of ${dtype} ${formatShape(shape)} needs ${count} elements in the array type of ${dtype}; got a ${data.constructor.name} of ${data.length}.`,
+    );
+  }
+  const rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { name, dims: [...shape], dataType: dataTypeCode(dtype), rawData };
+}
+
+/**
+ * The tensor of a message; a view of its raw data where the alignment allows it.
+ * @throws invalid_model when the data lies in another file, has a type without a plain array, or does not fit the shape
+ */
+export function tensorOfProto(proto: TensorProto): TensorData {
+  const name = proto.name ?? "";
+  const dtype = dataTypeOfCode(proto.dataType ?? 0);
+  if (dtype === undefined) {
+    throw new AttuneError(
+      "invalid_model",
+      `The tensor "${name}" has the data type ${proto.dataType ?? 0}, which is not supported.`,
+    );
+  }
+  if (proto.dataLocation === 1) {
+    throw new AttuneError(
+      "invalid_model",
+      `The data of the tensor "${name}" lies in another file, which is not supported here.`,
+    );
+  }
+  const shape = (proto.dims ?? []).map(int64ToNumber);
+  const data =
+    proto.rawData !== undefined && proto.rawData.length > 0 ? viewBytes(dtype, proto.rawData) : listed(dtype, proto);
+  const count = shape.reduce((product, dimension) => product * dimension, 1);
+  if (data.length !== count) {
+    throw new AttuneError(
+      "invalid_model",
+      `The tensor "${name}" of shape ${formatShape(shape)} has ${data.length} elements instead of ${count}.`,
+    );
+  }
+  return { dtype, shape, data };
+}
+
+/** Elements from the field that onnx.proto assigns to each type when there is no raw data. */
+function listed(dtype: DataType, proto: TensorProto): TypedArray {
+  const values: readonly Int64[] = fieldOf(dtype, proto);
+  const data = allocate(dtype, values.length);
+  for (const [index, value] of values.entries()) {
+    data[index] = isBigInt(dtype) ? int64ToBigInt(value) : int64ToNumber(value);
+  }
+  return data;
+}
+
+function fieldOf(dtype: DataType, proto: TensorProto): readonly Int64[] {
+  switch (dtype) {
+    case "float32":
+      return proto.floatData ?? [];
+    case "float64":
+      return proto.doubleData ?? [];
+    case "int64":
+      return proto.int64Data ?? [];
+    case "uint32":
+    case "uint64":
+      return proto.uint64Data ?? [];
+    default:
+      return proto.int32Data ?? [];
+  }
+}
