@@ -1,0 +1,149 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import { AttuneError } from "../../errors/index.js";
+import type { ProviderChoice } from "../../runtime/index.js";
+import type { EncodeOptions, EncodeResult, Encoder, EncoderIdentity } from "../encoder.js";
+import { type EncoderWorkerData, type FromWorker, fromWire, type ModelDescription, type ToWorker } from "./protocol.js";
+
+export interface WorkerEncoderOptions {
+  provider: ProviderChoice;
+  threads: number | undefined;
+  log: (message: string) => void;
+}
+
+interface Waiting {
+  resolve(result: EncodeResult): void;
+  reject(reason: unknown): void;
+}
+
+type Ready = Extract<FromWorker, { type: "ready" }>;
+
+/** An encoder whose tokenizer and model live in a worker thread; this side only passes messages. */
+export class WorkerEncoder implements Encoder {
+  readonly id: string;
+  readonly identity: EncoderIdentity;
+  readonly provider: string;
+  readonly #waiting = new Map<number, Waiting>();
+  #lastId = 0;
+  /** Why no text is taken any more, once that is so. */
+  #stopped: AttuneError | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(
+    private readonly worker: Worker,
+    model: ModelDescription,
+    ready: Ready,
+  ) {
+    this.id = model.id;
+    this.provider = ready.provider;
+    this.identity = {
+      ...model.checksums,
+      pooling: ready.pooling,
+      normalize: model.normalize,
+      maxTokens: model.maxTokens,
+      dimensions: ready.dimensions,
+    };
+  }
+
+  get dimensions(): number {
+    return this.identity.dimensions;
+  }
+
+  get maxTokens(): number {
+    return this.identity.maxTokens;
+  }
+
+  /** @throws invalid_encoder, provider_unavailable when the thread cannot open the model. */
+  static async open(model: ModelDescription, options: WorkerEncoderOptions): Promise<WorkerEncoder> {
+    const { provider, threads, log } = options;
+    const workerData: EncoderWorkerData = { model, provider, threads };
+    const worker = new Worker(new URL("./encoder-worker.js", import.meta.url), { workerData, name: "attune-encoder" });
+    const ready = await firstAnswer(worker, model, log);
+    const encoder = new WorkerEncoder(worker, model, ready);
+    encoder.#listen(log);
+    return encoder;
+  }
+
+  encode(texts: readonly string[], { priority = "bulk", signal }: EncodeOptions = {}): Promise<EncodeResult> {
+    if (this.#stopped !== undefined) return Promise.reject(this.#stopped);
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (texts.length === 0) return Promise.resolve({ vectors: new Float32Array(0), truncated: 0 });
+    const id = ++this.#lastId;
+    return new Promise<EncodeResult>((resolve, reject) => {
+      const onAbort = () => {
+        this.#take(id)?.reject(signal?.reason);
+        this.#send({ type: "cancel", id });
+      };
+      const settled = () => signal?.removeEventListener("abort", onAbort);
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#waiting.set(id, {
+        resolve: (result) => (settled(), resolve(result)),
+        reject: (reason) => (settled(), reject(reason)),
+      });
+      this.#send({ type: "encode", id, texts, priority });
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#stopped !== undefined) return;
+    this.#stopped = new AttuneError("shutting_down", "The encoder is closed.");
+    const exited = once(this.worker, "exit");
+    this.#send({ type: "close" });
+    await exited;
+  }
+
+  #send(message: ToWorker): void {
+    this.worker.postMessage(message);
+  }
+
+  #take(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    return waiting;
+  }
+
+  #listen(log: (message: string) => void): void {
+    this.worker.on("message", (message: FromWorker) => {
+      if (message.type === "encoded") this.#take(message.id)?.resolve(message);
+      else if (message.type === "refused") this.#take(message.id)?.reject(fromWire(message.error));
+      else if (message.type === "log") log(message.message);
+    });
+    this.worker.on("error", (cause) => {
+      this.#stopped = new AttuneError("internal", `The encoder ${this.id} crashed: ${cause.message}`, { cause });
+    });
+    this.worker.on("exit", () => {
+      this.#stopped ??= new AttuneError("internal", `The thread of the encoder ${this.id} ended by itself.`);
+      for (const id of [...this.#waiting.keys()]) this.#take(id)?.reject(this.#stopped);
+    });
+  }
+}
+
+/** Waits until the thread has opened the model, or has said why it cannot, or has died trying. */
+function firstAnswer(worker: Worker, model: ModelDescription, log: (message: string) => void): Promise<Ready> {
+  return new Promise<Ready>((resolve, reject) => {
+    let reason: AttuneError | undefined;
+    const onMessage = (message: FromWorker) => {
+      if (message.type === "log") log(message.message);
+      else if (message.type === "failed") reason = fromWire(message.error);
+      else if (message.type === "ready") {
+        worker.removeAllListeners();
+        resolve(message);
+      }
+    };
+    worker.on("message", onMessage);
+    worker.on("error", (cause) => {
+      const message = `The thread of the encoder ${model.id} crashed while opening ${model.modelPath}: ${cause.message}`;
+      reason = new AttuneError("invalid_encoder", message, { cause });
+    });
+    // Rejecting only now: the thread is gone, so nothing of it can disturb what the caller does next.
+    worker.on("exit", () => {
+      const fallback = `The thread of the encoder ${model.id} ended while opening ${model.modelPath}.`;
+      reject(reason ?? new AttuneError("invalid_encoder", fallback));
+    });
+  });
+}
