@@ -23,7 +23,7 @@ export const packages = {
       onLine: showFetches(progress),
     });
     if (code !== 0) {
-      throw new SetupError(`npm ci ended with ${code}:\n${tail(withoutFetches(output))}\n\n${installHint(output)}`);
+      throw new SetupError(`npm ci ended with ${code}:\n${tail(essence(output), 40)}\n\n${installHint(output)}`);
     }
     writeMarker(markerFile(root), { packages: hashOfFile(path.join(root, "package-lock.json")) });
   },
@@ -69,14 +69,19 @@ function showFetches(progress) {
   };
 }
 
-function withoutFetches(output) {
-  return output
+/** npm's output without the fetches and without the manual page it puts after a refusal. */
+function essence(output) {
+  const manual = output.search(/^npm error Clean install a project/m);
+  const kept = manual === -1 ? output : output.slice(0, manual);
+  return kept
     .split("\n")
-    .filter((line) => !line.includes("npm http"))
+    .filter((line) => !line.includes("npm http") && line !== "npm error")
     .join("\n");
 }
 
 function installHint(output) {
+  if (output.includes("EUSAGE"))
+    return "package-lock.json does not fit package.json: run `npm install` and commit the lock file.";
   if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|network/.test(output)) {
     return "The npm registry was not reached. Check the network, a proxy (npm config get proxy) and `npm ping`, then try again.";
   }
