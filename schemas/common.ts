@@ -13,9 +13,8 @@ export const CollectionName = Type.String({
   description: "1 to 63 characters: a-z, 0-9, _ and -, starting with a letter or a digit.",
 });
 
+/** Checked when it is used, not here, so that every faulty id is refused by one code wherever it stands. */
 export const ItemId = Type.String({
-  minLength: 1,
-  maxLength: 256,
   description: "1 to 256 Unicode characters; no control characters or lone surrogates; not `.` or `..`.",
 });
 
@@ -36,6 +35,9 @@ export const Limit = Type.Integer({ minimum: 1, maximum: 10_000, default: 100 })
 /** Query string of every list route. */
 export const PageQuery = Strict({ limit: Type.Optional(Limit), cursor: Type.Optional(Cursor) });
 export type PageQuery = Static<typeof PageQuery>;
+
+/** Body of a request that needs none. */
+export const EmptyBody = Strict({});
 
 export const CollectionParams = Strict({ collection: Type.String() });
 export const ItemParams = Strict({ collection: Type.String(), id: Type.String() });

@@ -49,6 +49,8 @@ export const FeedbackEntry = Type.Object({
 });
 export type FeedbackEntry = Static<typeof FeedbackEntry>;
 
+export const FeedbackParams = Strict({ collection: Type.String(), id: Type.String() });
+
 export const FeedbackList = Type.Object({
   feedback: Type.Array(FeedbackEntry),
   nextCursor: Type.Optional(Type.String()),

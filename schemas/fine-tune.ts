@@ -58,6 +58,10 @@ export const FineTuneMetrics = Type.Object({
     { description: "Of the mean natural log of the positives' rank; positive is better. low and high bound 90%." },
   ),
   drift: Type.Number({ description: "Mean share of replaced neighbours in the top 10 of items no feedback touches." }),
+  anchors: Type.Integer({ description: "Anchors that the gate judged by." }),
+  groups: Type.Integer({ description: "Components of items known to be similar." }),
+  contradictions: Type.Integer({ description: "Pairs left out because the rest of the feedback says the opposite." }),
+  judgedBy: OneOf(["similar", "dissimilar"] as const),
 });
 export type FineTuneMetrics = Static<typeof FineTuneMetrics>;
 

@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { Cursor, ItemId, Limit, Payload, Strict, Vector } from "./common.js";
+import { Cursor, ItemId, Limit, PageQuery, Payload, Strict, Vector } from "./common.js";
 import { FilterRef } from "./filter.js";
 
 export const ItemInput = Strict({
@@ -35,6 +35,7 @@ export const Item = Type.Object({
 export type Item = Static<typeof Item>;
 
 export const WithVectorQuery = Strict({ withVector: Type.Optional(Type.Boolean({ default: false })) });
+export const ListItemsQuery = Strict({ ...PageQuery.properties, ...WithVectorQuery.properties });
 export const GetItems = Strict({ ids: Type.Array(Type.String()), withVector: Type.Optional(Type.Boolean()) });
 export const ItemsResult = Type.Object({ items: Type.Array(Item) });
 export const ItemList = Type.Object({ items: Type.Array(Item), nextCursor: Type.Optional(Type.String()) });

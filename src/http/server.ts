@@ -1,0 +1,69 @@
+import { Database, type Limits } from "../collection/index.js";
+import type { ProviderChoice } from "../runtime/index.js";
+import { createApp, type LogLevel, mountRoutes } from "./app.js";
+
+export interface ServerOptions {
+  /** The data directory; made when it is not there. */
+  data: string;
+  /** @default "127.0.0.1" */
+  host?: string;
+  /** 0 takes any free port. @default 7700 */
+  port?: number;
+  /** @default "auto" */
+  provider?: ProviderChoice;
+  /** Whether an acknowledged write is on the disk, or with the operating system. @default "fsync" */
+  durability?: "fsync" | "os";
+  limits?: Partial<Limits>;
+  /** Where models are kept. */
+  cacheDirectory?: string;
+  /** Threads of encoding and training. */
+  threads?: number;
+  /** @default "warn" */
+  logLevel?: LogLevel;
+  /** How long requests in flight may take once the server closes, in milliseconds. @default 10,000 */
+  closeTimeoutMs?: number;
+}
+
+export interface RunningServer {
+  /** For example `http://127.0.0.1:7700`. */
+  address: string;
+  /** Accepts no more, ends event streams, answers what is in flight, then closes the database. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the data directory and serves it.
+ * @throws data_locked, data_version, provider_unavailable
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { data, host = "127.0.0.1", port = 7700, closeTimeoutMs = 10_000, logLevel = "warn", ...rest } = options;
+  const app = createApp({ logLevel });
+  const database = await Database.open({ ...rest, directory: data, log: app.log });
+  try {
+    mountRoutes(app, database);
+    const address = await app.listen({ host, port });
+    return { address, close: once(() => closeAll(app, database, closeTimeoutMs)) };
+  } catch (error) {
+    await app.close();
+    await database.close();
+    throw error;
+  }
+}
+
+async function closeAll(app: ReturnType<typeof createApp>, database: Database, timeoutMs: number): Promise<void> {
+  const timer = setTimeout(() => {
+    app.log.warn("requests in flight took too long; closing their connections");
+    app.server.closeAllConnections();
+  }, timeoutMs);
+  await app.close();
+  clearTimeout(timer);
+  await database.close();
+}
+
+function once(action: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () => {
+    running ??= action();
+    return running;
+  };
+}
