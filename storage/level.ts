@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import type { ClassicLevel } from "classic-level";
 import { Level } from "level";
@@ -14,6 +14,10 @@ export const ITERATOR_BYTES = 1 << 20;
 
 const CACHE_BYTES = 32 << 20;
 
+/** The real paths of the directories that this process has open or is opening. See `openLevel`. */
+const openHere = new Set<string>();
+const places = new WeakMap<Database, string>();
+
 interface Owner {
   pid: number;
   host: string;
@@ -25,13 +29,44 @@ interface Owner {
  * @throws data_locked, data_corrupt, data_directory
  */
 export async function openLevel(data: string, log: (message: string) => void): Promise<Database> {
+  const place = await createDirectory(data);
+  // Level must not even try a second time in one process: it opens and closes the lock file before it notices, and closing
+  // any descriptor of a file drops the process's POSIX lock on it, which would let another process in.
+  if (openHere.has(place)) throw lockedError(data, "this process, which has it open already");
+  openHere.add(place);
+  try {
+    const database = await openAndOwn(data, log);
+    places.set(database, place);
+    return database;
+  } catch (error) {
+    openHere.delete(place);
+    throw error;
+  }
+}
+
+/** Closes the database, which frees the lock. */
+export async function closeLevel(data: string, database: Database): Promise<void> {
+  try {
+    // Before the lock is free: afterwards the owner file may be another process's.
+    await rm(ownerFile(data), { force: true });
+  } finally {
+    await database.close();
+    openHere.delete(places.get(database) ?? data);
+  }
+}
+
+async function createDirectory(data: string): Promise<string> {
   try {
     await ensureDirectory(data);
+    return await realpath(data);
   } catch (error) {
     throw new StorageError("data_directory", `Cannot create the data directory ${data}: ${reasonOf(error)}.`, {
       cause: error,
     });
   }
+}
+
+async function openAndOwn(data: string, log: (message: string) => void): Promise<Database> {
   const level = new Level<string, string>(levelDirectory(data), { cacheSize: CACHE_BYTES });
   try {
     await level.open();
@@ -42,29 +77,17 @@ export async function openLevel(data: string, log: (message: string) => void): P
   try {
     await syncDirectory(data);
     await takeOwnership(data, log);
+    return database;
   } catch (error) {
     await database.close();
     throw new StorageError("data_directory", `Cannot write to ${data}: ${reasonOf(error)}.`, { cause: error });
   }
-  return database;
-}
-
-/** Closes the database, which frees the lock. */
-export async function closeLevel(data: string, database: Database): Promise<void> {
-  // Before the lock is free: afterwards the file may be another process's.
-  await rm(ownerFile(data), { force: true }).finally(() => database.close());
 }
 
 async function explainOpenFailure(data: string, error: unknown): Promise<StorageError> {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const code = (cause as { code?: unknown } | undefined)?.code;
-  if (code === "LEVEL_LOCKED") {
-    return new StorageError(
-      "data_locked",
-      `The data directory ${data} is in use by ${await ownerName(data)}. Stop that process, or choose another directory.`,
-      { cause },
-    );
-  }
+  if (code === "LEVEL_LOCKED") return lockedError(data, await ownerName(data), cause);
   if (code === "LEVEL_CORRUPTION") {
     return new StorageError(
       "data_corrupt",
@@ -75,11 +98,17 @@ async function explainOpenFailure(data: string, error: unknown): Promise<Storage
   return new StorageError("data_directory", `Cannot open ${levelDirectory(data)}: ${reasonOf(cause)}.`, { cause });
 }
 
+function lockedError(data: string, owner: string, cause?: unknown): StorageError {
+  return new StorageError(
+    "data_locked",
+    `The data directory ${data} is in use by ${owner}. Stop that process, or choose another directory.`,
+    { cause },
+  );
+}
+
 async function ownerName(data: string): Promise<string> {
   const owner = await readOwner(data);
-  if (owner === undefined) return "another process";
-  if (owner.pid === process.pid && owner.host === hostname()) return "this process, which has it open already";
-  return `process ${owner.pid} on ${owner.host}`;
+  return owner === undefined ? "another process" : `process ${owner.pid} on ${owner.host}`;
 }
 
 async function takeOwnership(data: string, log: (message: string) => void): Promise<void> {

@@ -2,6 +2,7 @@ import { readdir, rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import { syncDirectory } from "./atomic-file.js";
 import { CollectionTables } from "./collection-tables.js";
+import { CompactingWriter } from "./compaction.js";
 import { diskUsage } from "./disk-usage.js";
 import { assertLittleEndian } from "./endianness.js";
 import { reasonOf, StorageError } from "./errors.js";
@@ -33,14 +34,16 @@ export class Storage {
   /** All collections, by name. */
   readonly collections: Table<string, CollectionRecord>;
   readonly #database: Database;
+  readonly #writer: CompactingWriter;
   readonly #commits: GroupCommit;
   #closing: Promise<void> | undefined;
 
-  private constructor(directory: string, durability: Durability, database: Database) {
+  private constructor(directory: string, durability: Durability, database: Database, log: (message: string) => void) {
     this.directory = directory;
     this.durability = durability;
     this.#database = database;
-    this.#commits = new GroupCommit(database, durability === "fsync");
+    this.#writer = new CompactingWriter(database, log);
+    this.#commits = new GroupCommit(this.#writer, durability === "fsync");
     this.collections = new LevelTable(database, COLLECTIONS_PREFIX, textKey, collectionCodec);
   }
 
@@ -60,7 +63,7 @@ export class Storage {
       await closeLevel(data, database);
       throw error;
     }
-    return new Storage(data, durability, database);
+    return new Storage(data, durability, database, log);
   }
 
   /** The tables of one collection; they need not hold anything. @throws invalid_key */
@@ -117,8 +120,14 @@ export class Storage {
 
   /** Waits for accepted writes, then frees the lock. Safe to call twice. */
   close(): Promise<void> {
-    this.#closing ??= this.#commits.close().then(() => closeLevel(this.directory, this.#database));
+    this.#closing ??= this.#finish();
     return this.#closing;
+  }
+
+  async #finish(): Promise<void> {
+    await this.#commits.close();
+    await this.#writer.idle();
+    await closeLevel(this.directory, this.#database);
   }
 
   /** Jumps from collection to collection instead of reading every key. */

@@ -87,11 +87,10 @@ export class VectorFile {
 
   /** Returns when everything written before the call is on disk (fdatasync); concurrent calls share one. @throws storage_closed */
   sync(): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(this.#closedError());
     // A sync under way may have begun before the caller's writes: only the next one covers them, whoever asks for it.
-    this.#nextSync ??= (this.#syncing ?? Promise.resolve()).then(
-      () => this.#startSync(),
-      () => this.#startSync(),
-    );
+    const start = () => this.#startSync();
+    this.#nextSync ??= (this.#syncing ?? Promise.resolve()).then(start, start);
     return this.#nextSync;
   }
 
@@ -142,7 +141,7 @@ export class VectorFile {
 
   #startSync(): Promise<void> {
     this.#nextSync = undefined;
-    const mine = this.#track(() => this.#file.datasync()).finally(() => {
+    const mine = this.#file.datasync().finally(() => {
       if (this.#syncing === mine) this.#syncing = undefined;
     });
     this.#syncing = mine;
@@ -150,7 +149,7 @@ export class VectorFile {
   }
 
   async #track<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closing !== undefined) throw new StorageError("storage_closed", `${this.path} is closed.`);
+    if (this.#closing !== undefined) throw this.#closedError();
     const promise = work();
     this.#underWay.add(promise);
     try {
@@ -158,6 +157,10 @@ export class VectorFile {
     } finally {
       this.#underWay.delete(promise);
     }
+  }
+
+  #closedError(): StorageError {
+    return new StorageError("storage_closed", `${this.path} is closed.`);
   }
 
   #checkRange(first: number, count: number): void {
