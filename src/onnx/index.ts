@@ -1,5 +1,7 @@
 export { decodeModel, encodeModel } from "./codec.js";
 export type { DataType, TypedArray } from "./data-type.js";
+export { differentiate } from "./differentiate.js";
+export { differentiableOperators } from "./gradients/index.js";
 export type { GraphOptions, NodeOptions } from "./graph.js";
 export { GraphBuilder, type Integers, type Operand } from "./graph-builder.js";
 export { type Int64, int64Of, int64ToBigInt, int64ToNumber } from "./int64.js";

@@ -1,0 +1,89 @@
+import { AttuneError } from "../errors/index.js";
+import { isFloating } from "./data-type.js";
+import { GradientContext, gradientRuleOf, mayEqual } from "./gradients/index.js";
+import type { GraphBuilder } from "./graph-builder.js";
+import { elementCount, formatShape } from "./shape.js";
+import type { GraphNode, Value } from "./value.js";
+
+/**
+ * Appends to a graph the nodes that compute the gradient of a scalar with respect to parameters (inputs, initializers or any
+ * other values), by reverse-mode differentiation. A value that is used several times gathers the gradients of all its uses.
+ * The gradients are ordinary values, of the parameters' shapes and in their order.
+ *
+ * Where a function has no derivative the rule picks one: 0 for sqrt, relu and abs at 0, equal shares for a tie of max or min.
+ *
+ * @throws invalid_model when the loss is no floating scalar or does not depend on a parameter, or when an operator between
+ * them has no gradient rule (the message names the node)
+ */
+export function differentiate(graph: GraphBuilder, loss: Value, parameters: readonly Value[]): Value[] {
+  if (elementCount(loss.shape) !== 1 || !isFloating(loss.dtype)) {
+    throw new AttuneError(
+      "invalid_model",
+      `Only a floating scalar has a gradient; "${loss.name}" is ${loss.dtype} ${formatShape(loss.shape)}.`,
+    );
+  }
+  return graph.scope("gradient", () => {
+    const gradients = backward(graph, loss, dependents(graph, parameters));
+    return parameters.map((parameter) => {
+      const gradient = gradients.get(parameter);
+      if (gradient === undefined) {
+        throw new AttuneError("invalid_model", `"${loss.name}" does not depend on the parameter "${parameter.name}".`);
+      }
+      return gradient;
+    });
+  });
+}
+
+/** The floating values that depend on a parameter, the parameters included. */
+function dependents(graph: GraphBuilder, parameters: readonly Value[]): Set<Value> {
+  const dependent = new Set(parameters);
+  for (const node of graph.nodes) {
+    if (!node.inputs.some((input) => input !== undefined && dependent.has(input))) continue;
+    for (const output of node.outputs) if (isFloating(output.dtype)) dependent.add(output);
+  }
+  return dependent;
+}
+
+/** Walks the nodes from the loss back, passing gradients from outputs to inputs. */
+function backward(graph: GraphBuilder, loss: Value, dependent: ReadonlySet<Value>): Map<Value, Value> {
+  const gradients = new Map<Value, Value>([[loss, graph.constant([1], loss.dtype, loss.shape.map(Number))]]);
+  for (const node of [...graph.nodes].reverse()) {
+    const incoming = node.outputs.map((output) => (dependent.has(output) ? gradients.get(output) : undefined));
+    if (incoming.every((gradient) => gradient === undefined)) continue;
+    if (!node.inputs.some((input) => input !== undefined && dependent.has(input))) continue;
+    for (const [input, gradient] of inputGradients(graph, node, incoming, dependent)) {
+      const known = gradients.get(input);
+      gradients.set(input, known === undefined ? gradient : graph.add(known, gradient));
+    }
+  }
+  return gradients;
+}
+
+function inputGradients(
+  graph: GraphBuilder,
+  node: GraphNode,
+  incoming: readonly (Value | undefined)[],
+  dependent: ReadonlySet<Value>,
+): [Value, Value][] {
+  const rule = node.domain === "" ? gradientRuleOf(node.opType) : undefined;
+  if (rule === undefined) {
+    throw new AttuneError(
+      "invalid_model",
+      `Node "${node.name}" (${node.domain === "" ? "" : `${node.domain}.`}${node.opType}) has no gradient rule, and lies between the loss and a trained parameter.`,
+    );
+  }
+  const context = new GradientContext(graph, node, incoming);
+  const gradients = rule(context);
+  const result: [Value, Value][] = [];
+  for (const [at, input] of node.inputs.entries()) {
+    const make = gradients[at];
+    if (input === undefined || make === undefined || !dependent.has(input)) continue;
+    const gradient = make();
+    if (!mayEqual(gradient.shape, input.shape) || gradient.dtype !== input.dtype) {
+      const found = `${gradient.dtype} ${formatShape(gradient.shape)}`;
+      context.fail(`its rule gave ${found} for input ${at}, which is ${input.dtype} ${formatShape(input.shape)}`);
+    }
+    result.push([input, gradient]);
+  }
+  return result;
+}

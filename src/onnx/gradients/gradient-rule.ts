@@ -1,0 +1,117 @@
+import { AttuneError } from "../../errors/index.js";
+import type { GraphBuilder } from "../graph-builder.js";
+import type { Dimension, Shape } from "../shape.js";
+import { FloatAttribute, type GraphNode, type Value } from "../value.js";
+
+/**
+ * The chain rule of one operator: for each input, how its gradient comes from the gradients of the outputs, or undefined where
+ * that is zero or does not exist. A gradient has the shape of its input. Only the gradients that are needed are made.
+ */
+export type GradientRule = (context: GradientContext) => readonly (Gradient | undefined)[];
+export type Gradient = () => Value;
+
+/** What a rule sees: the node, the gradients of its outputs, and helpers on shapes. */
+export class GradientContext {
+  constructor(
+    readonly graph: GraphBuilder,
+    readonly node: GraphNode,
+    private readonly gradients: readonly (Value | undefined)[],
+  ) {}
+
+  /** The gradient of the first output. */
+  get gradient(): Value {
+    return this.gradients[0] ?? this.fail("only the first output can be differentiated");
+  }
+
+  /** The gradient of an output, or undefined where nothing depends on it. */
+  gradientOf(position: number): Value | undefined {
+    return this.gradients[position];
+  }
+
+  get output(): Value {
+    return this.node.outputs[0] ?? this.fail("it has no output");
+  }
+
+  input(position: number): Value {
+    return this.node.inputs[position] ?? this.fail(`input ${position} is missing`);
+  }
+
+  /** @throws invalid_model always, naming the node */
+  fail(reason: string): never {
+    throw new AttuneError(
+      "invalid_model",
+      `Node "${this.node.name}" (${this.node.opType}) cannot be differentiated: ${reason}.`,
+    );
+  }
+
+  integer(name: string, fallback: number): number {
+    const value = this.node.attributes[name];
+    return typeof value === "number" || typeof value === "bigint" ? Number(value) : fallback;
+  }
+
+  number(name: string, fallback: number): number {
+    const value = this.node.attributes[name];
+    return value instanceof FloatAttribute ? value.value : this.integer(name, fallback);
+  }
+
+  integers(name: string): number[] | undefined {
+    const value = this.node.attributes[name];
+    return Array.isArray(value) ? value.map(Number) : undefined;
+  }
+
+  /** An axis attribute, counted from the front. */
+  axis(fallback: number, rank: number): number {
+    const axis = this.integer("axis", fallback);
+    return axis < 0 ? axis + rank : axis;
+  }
+
+  /** Undoes a broadcast: sums over the axes along which `like` was repeated. */
+  sumTo(gradient: Value, like: Value): Value {
+    const extra = gradient.shape.length - like.shape.length;
+    const leading = Array.from({ length: extra }, (_, axis) => axis);
+    const summed = extra > 0 ? this.graph.reduceSum(gradient, leading) : gradient;
+    const repeated = like.shape.flatMap((size, axis) => (size === 1 && summed.shape[axis] !== 1 ? [axis] : []));
+    return repeated.length > 0 ? this.graph.reduceSum(summed, repeated, true) : summed;
+  }
+
+  /** The shape of a value as an int64 vector: a constant where it is known. */
+  shapeOf(value: Value): Value {
+    return this.dimensions(value, 0, value.shape.length);
+  }
+
+  /** Some of the dimensions of a value as an int64 vector. */
+  dimensions(value: Value, from: number, to: number): Value {
+    const part = value.shape.slice(from, to);
+    if (isKnown(part)) return this.graph.constant(part, "int64");
+    const shape = this.graph.shape(value);
+    return part.length === value.shape.length ? shape : this.graph.slice(shape, [from], [to]);
+  }
+
+  /** Zeros in the shape of a value. */
+  zerosLike(value: Value): Value {
+    return this.graph.constantOfShape(this.shapeOf(value), 0, value.dtype);
+  }
+
+  /** The data of a scalar constant. */
+  scalarOf(value: Value): number | undefined {
+    const data = this.graph.dataOf(value)?.data;
+    return data?.length === 1 ? Number(data[0]) : undefined;
+  }
+
+  /** 1 where the condition holds, else 0. */
+  indicator(condition: Value, dtype: Value["dtype"]): Value {
+    return this.graph.cast(condition, dtype);
+  }
+}
+
+export function isKnown(shape: Shape): shape is readonly number[] {
+  return shape.every((size: Dimension) => typeof size === "number");
+}
+
+/** True where both have one rank and no known dimension differs. */
+export function mayEqual(a: Shape, b: Shape): boolean {
+  return (
+    a.length === b.length &&
+    a.every((size, axis) => typeof size !== typeof b[axis] || typeof size === "string" || size === b[axis])
+  );
+}
