@@ -1,0 +1,348 @@
+import { metricOf, type SearchHits, TopK } from "../vector/index.js";
+import { Bitmap } from "./bitmap.js";
+import { ExactScan } from "./exact-scan.js";
+import { HnswGraph, hnswDistance } from "./hnsw-graph.js";
+import type { EngineOptions, SearchRequest } from "./hnsw-messages.js";
+import { LabelQueue } from "./label-queue.js";
+import { PendingRows } from "./pending-rows.js";
+import { RowFile } from "./row-file.js";
+import { prefersScan } from "./search-plan.js";
+import { loadSnapshot, writeSnapshot } from "./snapshot.js";
+import type { IndexStatus, RebuildResult } from "./vector-index.js";
+
+/** Tombstones below this number never start a rebuild by themselves. */
+const REBUILD_MINIMUM = 500;
+/** How often a scan is made again because rows changed under it; then its answer goes out without them. */
+const MAX_RESCANS = 3;
+/** Distances nearer than this (relative) may be one distance, computed in float32 and in float64. */
+const NEAR_TIE = 1e-5;
+
+interface Mutation {
+  kind: "add" | "remove";
+  labels: Uint32Array;
+  /** How many of the labels are done. */
+  done: number;
+  settle(error?: unknown): void;
+}
+
+interface Rebuild {
+  graph: HnswGraph;
+  todo: LabelQueue;
+  total: number;
+  startedAt: number;
+}
+
+/**
+ * The HNSW index of one thread: a graph, the rows that are not in it yet, and the work of getting them there in
+ * slices. A live label is in exactly one of three places: the graph; `pending` (its row in memory); or `backlog` (its
+ * row read from the file when needed), which is filled at opening only. Searches look into all three.
+ */
+export class HnswEngine {
+  readonly #options: EngineOptions;
+  readonly #rows: RowFile;
+  readonly #live = new Bitmap();
+  #liveCount = 0;
+  #graph: HnswGraph;
+  readonly #pending: PendingRows;
+  #backlog: LabelQueue;
+  #rebuild: Rebuild | undefined;
+  #mutations: Mutation[] = [];
+  readonly #scans = new Set<ExactScan>();
+  #writing: Promise<void> | undefined;
+  #buildTurn = 0;
+  #closed = false;
+  readonly #nativeDistance: (a: Float32Array, b: Float32Array) => number;
+  #efSearch: number;
+  /** Called with what a finished rebuild did. */
+  onRebuilt: (result: RebuildResult) => void = () => {};
+
+  constructor(options: EngineOptions, log: (message: string) => void) {
+    this.#options = options;
+    this.#efSearch = options.parameters.efSearch;
+    const space = metricOf(options.metric);
+    const { dimensions } = options.rows;
+    this.#rows = new RowFile(options.rows, space);
+    this.#nativeDistance = hnswDistance(space, dimensions);
+    this.#pending = new PendingRows(dimensions, space);
+    const { labels, sequences } = options.live;
+    for (const label of labels) this.#live.set(label);
+    this.#liveCount = this.#live.count();
+    const snapshot = loadSnapshot(options, this.#rows, this.#live, log);
+    this.#graph = snapshot?.graph ?? this.#newGraph();
+    const missing = new Bitmap();
+    labels.forEach((label, i) => {
+      if (snapshot !== undefined && this.#graph.has(label) && (sequences[i] as number) <= snapshot.sequence) return;
+      this.#graph.remove(label);
+      missing.set(label);
+    });
+    for (const label of this.#graph.labels()) if (!this.#live.has(label)) this.#graph.remove(label);
+    this.#backlog = new LabelQueue(missing);
+    this.#loadSmallBacklog();
+    this.#rebuildIfWorn();
+  }
+
+  get lag(): number {
+    return this.#pending.size + this.#backlog.count;
+  }
+
+  get rebuilding(): { done: number; total: number } | undefined {
+    if (this.#rebuild === undefined) return undefined;
+    const total = Math.max(this.#rebuild.total, this.#rebuild.todo.count);
+    return { done: total - this.#rebuild.todo.count, total };
+  }
+
+  /** Whether `build` has something to do now. */
+  get hasWork(): boolean {
+    return this.#writing === undefined && (this.lag > 0 || this.#rebuild !== undefined);
+  }
+
+  set efSearch(efSearch: number) {
+    this.#efSearch = efSearch;
+  }
+
+  status(): IndexStatus {
+    return {
+      points: this.#liveCount,
+      tombstones: this.#graph.tombstones,
+      lag: this.lag,
+      bytesInMemory: this.#graph.bytes() + (this.#rebuild?.graph.bytes() ?? 0) + this.#pending.bytes,
+    };
+  }
+
+  /** Adds or removes labels, after all earlier mutations; `settle` is called when searches see it, or with an error. */
+  mutate(kind: "add" | "remove", labels: Uint32Array, settle: (error?: unknown) => void): void {
+    this.#mutations.push({ kind, labels, done: 0, settle });
+    this.#applyMutations();
+  }
+
+  /** Builds waiting rows into graphs until `deadline` (performance.now() milliseconds); at least one row. */
+  build(deadline: number): void {
+    while (this.hasWork) {
+      this.#buildOne();
+      if (performance.now() >= deadline) break;
+    }
+    this.#applyMutations();
+  }
+
+  /**
+   * Begins a rebuild, unless one is under way. The new graph takes every live row; what is added or removed meanwhile
+   * reaches both graphs.
+   */
+  startRebuild(): void {
+    if (this.#rebuild !== undefined) return;
+    const todo = new LabelQueue(this.#live.clone());
+    this.#rebuild = { graph: this.#newGraph(), todo, total: todo.count, startedAt: performance.now() };
+  }
+
+  /** Saves the graph as of `sequence`; building waits meanwhile, searches and mutations do not. */
+  async snapshot(sequence: number): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing.catch(() => {});
+    const { snapshotDirectory } = this.#options;
+    if (snapshotDirectory === undefined || this.#closed) return;
+    this.#writing = writeSnapshot(snapshotDirectory, this.#graph, sequence, this.#options);
+    try {
+      await this.#writing;
+    } finally {
+      this.#writing = undefined;
+    }
+  }
+
+  /** Waits for a snapshot being written (hnswlib's thread reads the graph) and closes the row file. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#writing?.catch(() => {});
+    this.#rows.close();
+  }
+
+  /** A search in short steps, so that its thread can do other things between them; it returns the hits of each query. */
+  *search(request: SearchRequest): Generator<undefined, SearchHits[]> {
+    const { queries, allow } = request;
+    const { dimensions } = this.#rows;
+    const count = queries.length / dimensions;
+    this.#rows.space.preprocess(queries, dimensions);
+    const target = () => (allow === undefined ? this.#live.clone() : allow.clone().and(this.#live));
+    const matches = allow === undefined ? this.#liveCount : allow.countAnd(this.#live);
+    const k = Math.min(request.k, matches);
+    if (k === 0) return Array.from({ length: count }, noHits);
+    const breadth = Math.max(request.efSearch ?? this.#efSearch, k);
+    const shape = { dimensions, matches, live: this.#liveCount, breadth, filtered: allow !== undefined };
+    if (request.exact === true || prefersScan(shape)) return yield* this.#scan(target, queries, k);
+
+    // The backlog first: what moves from it into the graph meanwhile is found twice, never not at all.
+    const waiting = () =>
+      allow === undefined ? this.#backlog.labels.clone() : allow.clone().and(this.#backlog.labels);
+    const early = this.#backlog.count === 0 ? undefined : yield* this.#scan(waiting, queries, k);
+    const hits: SearchHits[] = [];
+    for (let i = 0; i < count; i++) {
+      const query = queries.subarray(i * dimensions, (i + 1) * dimensions);
+      hits.push(this.#searchGraph(query, k, breadth, allow, early?.[i]));
+      yield;
+    }
+    return yield* this.#completeShort(hits, queries, k, target);
+  }
+
+  /** Scans for the queries that the graph gave fewer than `k` hits: it does not promise to reach every point. */
+  *#completeShort(
+    hits: SearchHits[],
+    queries: Float32Array,
+    k: number,
+    target: () => Bitmap,
+  ): Generator<undefined, SearchHits[]> {
+    const { dimensions } = this.#rows;
+    const short = [...hits.keys()].filter((i) => (hits[i] as SearchHits).labels.length < k);
+    if (short.length === 0) return hits;
+    const again = new Float32Array(short.length * dimensions);
+    for (const [position, i] of short.entries()) {
+      again.set(queries.subarray(i * dimensions, (i + 1) * dimensions), position * dimensions);
+    }
+    const complete = yield* this.#scan(target, again, k);
+    for (const [position, i] of short.entries()) hits[i] = complete[position] as SearchHits;
+    return hits;
+  }
+
+  *#scan(target: () => Bitmap, queries: Float32Array, k: number): Generator<undefined, SearchHits[]> {
+    for (let attempt = 0; ; attempt++) {
+      const scan = new ExactScan(this.#rows, target(), queries, k);
+      this.#scans.add(scan);
+      try {
+        while (!scan.step()) yield;
+      } finally {
+        this.#scans.delete(scan);
+      }
+      const { hits, disturbed } = scan.finish();
+      if (!disturbed || attempt === MAX_RESCANS) return hits;
+    }
+  }
+
+  #searchGraph(query: Float32Array, k: number, breadth: number, allow?: Bitmap, early?: SearchHits): SearchHits {
+    const found = this.#graph.search(query, k, breadth, allow);
+    const top = new TopK(k);
+    this.#pending.search(query, top, allow);
+    early?.labels.forEach((label, i) => {
+      // What has left the backlog since the scan is in the graph, has been replaced, or is gone.
+      if (this.#backlog.labels.has(label)) top.push(label, early.distances[i] as number);
+    });
+    const compared = top.sorted();
+    const merged = new TopK(k);
+    for (let i = 0; i < found.labels.length; i++) merged.push(found.labels[i] as number, found.distances[i] as number);
+    for (let i = 0; i < compared.labels.length; i++) {
+      const label = compared.labels[i] as number;
+      merged.push(label, this.#comparable(label, compared.distances[i] as number, query, found.distances));
+    }
+    return merged.sorted();
+  }
+
+  /**
+   * The distance of a compared row, in hnswlib's arithmetic when a hit of the graph is as far within rounding: two
+   * equal rows, one in the graph and one not, must tie.
+   */
+  #comparable(label: number, distance: number, query: Float32Array, graphDistances: readonly number[]): number {
+    const tolerance = NEAR_TIE * (1 + distance);
+    if (!graphDistances.some((other) => Math.abs(other - distance) <= tolerance)) return distance;
+    const row = this.#pending.has(label) ? this.#pending.row(label) : this.#rows.read([label]);
+    return this.#nativeDistance(query, row);
+  }
+
+  #buildOne(): void {
+    const rebuild = this.#rebuild;
+    // Two rows for the rebuild to one for the lag, so that a rebuild ends even under a steady stream of writes.
+    if (rebuild !== undefined && (this.lag === 0 || this.#buildTurn++ % 3 !== 0)) {
+      const next = rebuild.todo.take(this.#rows);
+      if (next === undefined) this.#finishRebuild(rebuild);
+      else rebuild.graph.add(next.label, next.row);
+      return;
+    }
+    const label = this.#pending.any();
+    if (label !== undefined) {
+      this.#graph.add(label, this.#pending.row(label));
+      this.#pending.delete(label);
+      return;
+    }
+    const next = this.#backlog.take(this.#rows);
+    if (next !== undefined) this.#graph.add(next.label, next.row);
+  }
+
+  #finishRebuild(rebuild: Rebuild): void {
+    const old = this.#graph;
+    const reclaimed = old.tombstones;
+    this.#graph = rebuild.graph;
+    old.free();
+    this.#pending.clear();
+    this.#backlog = new LabelQueue(new Bitmap());
+    this.#rebuild = undefined;
+    const milliseconds = performance.now() - rebuild.startedAt;
+    this.onRebuilt({ points: this.#graph.live, reclaimed, milliseconds });
+    this.#rebuildIfWorn();
+  }
+
+  #rebuildIfWorn(): void {
+    const { tombstones, nodes } = this.#graph;
+    if (tombstones >= REBUILD_MINIMUM && tombstones > nodes * this.#options.rebuildShare) this.startRebuild();
+  }
+
+  #applyMutations(): void {
+    while (this.#mutations.length > 0) {
+      const mutation = this.#mutations[0] as Mutation;
+      try {
+        if (!(mutation.kind === "add" ? this.#applyAdd(mutation) : this.#applyRemove(mutation))) return;
+        mutation.settle();
+      } catch (error) {
+        mutation.settle(error);
+      }
+      this.#mutations.shift();
+    }
+    this.#rebuildIfWorn();
+  }
+
+  /** Takes as many rows as there is room for; true when the mutation is complete. */
+  #applyAdd(mutation: Mutation): boolean {
+    const room = this.#options.maxPending - this.#pending.size;
+    const labels = mutation.labels.subarray(mutation.done, mutation.done + Math.max(0, room));
+    const rows = this.#rows.read(labels);
+    labels.forEach((label, i) => {
+      this.#forget(label);
+      this.#pending.set(label, rows.subarray(i * this.#rows.dimensions, (i + 1) * this.#rows.dimensions));
+      this.#rebuild?.todo.set(label);
+      this.#live.set(label);
+      this.#liveCount++;
+    });
+    mutation.done += labels.length;
+    return mutation.done === mutation.labels.length;
+  }
+
+  #applyRemove(mutation: Mutation): boolean {
+    for (const label of mutation.labels) this.#forget(label);
+    return true;
+  }
+
+  /** Takes a label out of wherever it is. */
+  #forget(label: number): void {
+    if (!this.#live.has(label)) return;
+    for (const scan of this.#scans) scan.touch(label);
+    this.#live.clear(label);
+    this.#liveCount--;
+    this.#graph.remove(label);
+    this.#pending.delete(label);
+    this.#backlog.clear(label);
+    this.#rebuild?.todo.clear(label);
+    this.#rebuild?.graph.remove(label);
+  }
+
+  /** A backlog that fits is better held in memory than read from the file by each query. */
+  #loadSmallBacklog(): void {
+    if (this.#backlog.count > this.#options.maxPending) return;
+    for (let next = this.#backlog.take(this.#rows); next !== undefined; next = this.#backlog.take(this.#rows)) {
+      this.#pending.set(next.label, next.row);
+    }
+  }
+
+  #newGraph(): HnswGraph {
+    const { m, efConstruction } = this.#options.parameters;
+    const capacity = Math.ceil(this.#liveCount * 1.1) + 1024;
+    return HnswGraph.create(this.#rows.space, this.#rows.dimensions, { m, efConstruction }, capacity);
+  }
+}
+
+function noHits(): SearchHits {
+  return { labels: new Uint32Array(0), distances: new Float64Array(0) };
+}

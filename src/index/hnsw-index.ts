@@ -1,0 +1,233 @@
+import { Worker } from "node:worker_threads";
+import { AttuneError } from "../errors/index.js";
+import type { SearchHits } from "../vector/index.js";
+import { checkParameters, checkSearch } from "./checks.js";
+import type {
+  Calls,
+  EngineOptions,
+  FromWorker,
+  HitsMessage,
+  HnswParameters,
+  SearchCall,
+  ToWorker,
+} from "./hnsw-messages.js";
+import type {
+  IndexOptions,
+  IndexProgress,
+  IndexStatus,
+  RebuildResult,
+  SearchOptions,
+  VectorIndex,
+} from "./vector-index.js";
+
+export interface HnswIndexOptions extends IndexOptions {
+  parameters: HnswParameters;
+  /** Where `snapshot` saves and opening looks. @default no snapshots: `snapshot` does nothing */
+  snapshotDirectory?: string;
+  /** Names what the rows are (a collection and generation, say); a snapshot with another name is refused. @default "" */
+  identity?: string;
+  /** The newest committed write; a snapshot that is newer is refused. @default no limit */
+  lastSequence?: number;
+  /**
+   * How many added rows may wait for the graph before `add` waits too: each costs a comparison per query and its row
+   * in memory. At opening, more than this are compared by reading the file. @default 4096
+   */
+  maxPending?: number;
+  /** Share of tombstones in the graph, from 500 on, that starts a rebuild in the background. @default 0.3 */
+  rebuildShare?: number;
+  /** Added to the priority number of the index's thread (Linux): 0 normal to 19 lowest. @default 0 */
+  niceness?: number;
+  log?: (message: string) => void;
+}
+
+interface OpenCall {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+  onProgress?: IndexProgress;
+}
+
+/**
+ * Opens an HNSW index in a worker thread. It answers rightly at once: rows that are not in the snapshot's graph yet
+ * are found by comparison until they are built in, in slices between queries.
+ *
+ * @throws invalid_setting impossible parameters
+ * @throws internal the row file cannot be read, or holds fewer rows than are live
+ */
+export async function openHnswIndex(options: HnswIndexOptions): Promise<VectorIndex> {
+  const { log = () => {}, ...plain } = options;
+  checkParameters(options.parameters);
+  const engine: EngineOptions = {
+    identity: "",
+    lastSequence: Number.POSITIVE_INFINITY,
+    maxPending: 4096,
+    rebuildShare: 0.3,
+    niceness: 0,
+    ...plain,
+  };
+  const index = new HnswIndex(engine, log);
+  await index.ready;
+  return index;
+}
+
+class HnswIndex implements VectorIndex {
+  readonly ready: Promise<void>;
+  readonly #dimensions: number;
+  readonly #worker: Worker;
+  readonly #exited: Promise<void>;
+  readonly #open = new Map<number, OpenCall>();
+  #waiting: { call: SearchCall; queries: Float32Array }[] = [];
+  #nextId = 1;
+  #end: AttuneError | undefined;
+
+  constructor(options: EngineOptions, log: (message: string) => void) {
+    this.#dimensions = options.rows.dimensions;
+    this.#worker = new Worker(new URL("./hnsw-worker.js", import.meta.url), { workerData: options });
+    this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
+    this.ready = new Promise((resolve, reject) => this.#open.set(0, { resolve: () => resolve(), reject }));
+    this.#worker.on("message", (message: FromWorker) => {
+      if (message.type === "log") log(message.message);
+      else this.#receive(message);
+    });
+    this.#worker.once("error", (cause) => this.#die(cause));
+    this.#worker.once("exit", (code) => this.#die(new Error(`its thread ended with code ${code}`)));
+  }
+
+  async add(labels: Uint32Array): Promise<void> {
+    await this.#call("add", { labels });
+  }
+
+  async remove(labels: Uint32Array): Promise<void> {
+    await this.#call("remove", { labels });
+  }
+
+  /** Calls made in one turn of the event loop travel in one message. */
+  async search(queries: Float32Array, count: number, options: SearchOptions): Promise<SearchHits[]> {
+    checkSearch(queries, count, this.#dimensions, options);
+    const { k, efSearch, exact, allow } = options;
+    return (await this.#send((id) => {
+      const call: SearchCall = { id, count, k, efSearch, exact, allow: allow?.words.slice() };
+      if (this.#waiting.push({ call, queries: queries.slice() }) === 1) setImmediate(() => this.#flush());
+    })) as SearchHits[];
+  }
+
+  status(): Promise<IndexStatus> {
+    return this.#call("status", {});
+  }
+
+  setEfSearch(efSearch: number): void {
+    this.#post({ type: "setEfSearch", efSearch });
+  }
+
+  async drain(onProgress?: IndexProgress): Promise<void> {
+    await this.#call("drain", { progress: onProgress !== undefined }, onProgress);
+  }
+
+  rebuild(onProgress?: IndexProgress): Promise<RebuildResult> {
+    return this.#call("rebuild", { progress: onProgress !== undefined }, onProgress);
+  }
+
+  async snapshot(sequence: number): Promise<void> {
+    await this.#call("snapshot", { sequence });
+  }
+
+  async close(): Promise<void> {
+    if (this.#end === undefined) {
+      this.#flush();
+      this.#post({ type: "close" });
+      this.#finish(new AttuneError("shutting_down", "the index is closed; open it again to use it"));
+    }
+    await this.#exited;
+  }
+
+  #call<T extends keyof Calls>(
+    type: T,
+    fields: Calls[T]["arguments"],
+    onProgress?: IndexProgress,
+  ): Promise<Calls[T]["result"]> {
+    return this.#send((id) => {
+      // Searches called before this call are before it in the worker too.
+      this.#flush();
+      this.#post({ type, id, ...fields } as unknown as ToWorker);
+    }, onProgress) as Promise<Calls[T]["result"]>;
+  }
+
+  #send(post: (id: number) => void, onProgress?: IndexProgress): Promise<unknown> {
+    if (this.#end !== undefined) return Promise.reject(this.#end);
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      this.#open.set(id, { resolve, reject, onProgress });
+      post(id);
+    });
+  }
+
+  #flush(): void {
+    const waiting = this.#waiting;
+    if (waiting.length === 0 || this.#end !== undefined) return;
+    this.#waiting = [];
+    const queries = new Float32Array(waiting.reduce((sum, search) => sum + search.queries.length, 0));
+    let start = 0;
+    for (const search of waiting) {
+      queries.set(search.queries, start);
+      start += search.queries.length;
+    }
+    const message: ToWorker = { type: "search", calls: waiting.map(({ call }) => call), queries };
+    this.#worker.postMessage(message, [queries.buffer]);
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  #receive(message: Exclude<FromWorker, { type: "log" }>): void {
+    switch (message.type) {
+      case "ready":
+        this.#take(0)?.resolve(undefined);
+        break;
+      case "hits":
+        this.#receiveHits(message);
+        break;
+      case "progress":
+        this.#open.get(message.id)?.onProgress?.({ done: message.done, total: message.total });
+        break;
+      case "done":
+        this.#take(message.id)?.resolve(message.result);
+        break;
+      case "failed":
+        this.#take(message.id)?.reject(new AttuneError(message.code, message.message));
+    }
+  }
+
+  #receiveHits({ calls, counts, labels, distances }: HitsMessage): void {
+    let query = 0;
+    let start = 0;
+    for (const { id, count } of calls) {
+      const hits: SearchHits[] = [];
+      for (let i = 0; i < count; i++) {
+        const end = start + (counts[query++] as number);
+        hits.push({ labels: labels.slice(start, end), distances: distances.slice(start, end) });
+        start = end;
+      }
+      this.#take(id)?.resolve(hits);
+    }
+  }
+
+  #take(id: number): OpenCall | undefined {
+    const call = this.#open.get(id);
+    this.#open.delete(id);
+    return call;
+  }
+
+  /** The thread ended without being asked to. */
+  #die(cause: Error): void {
+    if (this.#end !== undefined) return;
+    const what = this.#open.has(0) ? "the index cannot be opened" : "the index has died, and must be opened again";
+    this.#finish(new AttuneError("internal", `${what}: ${cause.message}`, { cause }));
+  }
+
+  #finish(end: AttuneError): void {
+    this.#end = end;
+    for (const { reject } of this.#open.values()) reject(end);
+    this.#open.clear();
+    this.#waiting = [];
+  }
+}

@@ -1,0 +1,80 @@
+import type { ErrorCode } from "../errors/index.js";
+import type { Bitmap } from "./bitmap.js";
+import type { IndexOptions, IndexStatus, RebuildResult } from "./vector-index.js";
+
+export interface HnswParameters {
+  /** Links of a point in the upper layers (twice as many in the lowest), 2 to 100. */
+  m: number;
+  /** Breadth of the search for a new point's links. */
+  efConstruction: number;
+  /** Default breadth of a search. */
+  efSearch: number;
+}
+
+/** What the engine is opened with; plain data, it travels to the worker. */
+export interface EngineOptions extends IndexOptions {
+  parameters: HnswParameters;
+  snapshotDirectory?: string;
+  /** Whose rows these are, kept in the snapshot: a snapshot of others is refused. */
+  identity: string;
+  /** The newest committed write; a snapshot newer than this is refused. */
+  lastSequence: number;
+  maxPending: number;
+  rebuildShare: number;
+  niceness: number;
+}
+
+export interface SearchRequest {
+  /** Raw, flat; the engine prepares them in place. */
+  queries: Float32Array;
+  k: number;
+  efSearch?: number;
+  exact?: boolean;
+  allow?: Bitmap;
+}
+
+/** One call of `search` on its way to the worker; its queries are the next `count` of the message. */
+export interface SearchCall {
+  id: number;
+  count: number;
+  k: number;
+  efSearch?: number;
+  exact?: boolean;
+  /** Words of the `allow` bitmap. */
+  allow?: Uint32Array;
+}
+
+/** Calls other than `search`: their arguments, and what they resolve to. */
+export interface Calls {
+  add: { arguments: { labels: Uint32Array }; result: undefined };
+  remove: { arguments: { labels: Uint32Array }; result: undefined };
+  status: { arguments: object; result: IndexStatus };
+  drain: { arguments: { progress: boolean }; result: undefined };
+  rebuild: { arguments: { progress: boolean }; result: RebuildResult };
+  snapshot: { arguments: { sequence: number }; result: undefined };
+}
+
+export type CallMessage = { [T in keyof Calls]: { type: T; id: number } & Calls[T]["arguments"] }[keyof Calls];
+
+export type ToWorker =
+  | { type: "search"; calls: SearchCall[]; queries: Float32Array }
+  | { type: "setEfSearch"; efSearch: number }
+  | { type: "close" }
+  | CallMessage;
+
+/** Answers to searches in one message: `counts` holds the hits of each query, call by call; the rest is flat. */
+export interface HitsMessage {
+  type: "hits";
+  calls: { id: number; count: number }[];
+  counts: Uint32Array;
+  labels: Uint32Array;
+  distances: Float64Array;
+}
+
+export type FromWorker =
+  | { type: "ready" }
+  | HitsMessage
+  | { type: "done"; id: number; result: IndexStatus | RebuildResult | undefined }
+  | { type: "failed"; id: number; code: ErrorCode; message: string }
+  | { type: "progress"; id: number; done: number; total: number }
+  | { type: "log"; message: string };

@@ -1,0 +1,198 @@
+import { constants, setPriority } from "node:os";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { AttuneError } from "../errors/index.js";
+import type { SearchHits } from "../vector/index.js";
+import { Bitmap } from "./bitmap.js";
+import { HnswEngine } from "./hnsw-engine.js";
+import type { CallMessage, EngineOptions, FromWorker, SearchCall, ToWorker } from "./hnsw-messages.js";
+
+/** A turn's time for searches, and for building when no search waits. Between turns messages are taken in. */
+const TURN_MS = 2;
+/** A turn's time for building while searches wait. */
+const BUSY_BUILD_MS = 0.5;
+const PROGRESS_EVERY_MS = 100;
+
+interface Task {
+  id: number;
+  steps: Generator<undefined, SearchHits[]>;
+}
+
+interface Watcher {
+  id: number;
+  progress: boolean;
+  total: number;
+}
+
+/** The loop of the worker thread: a slice of searching, a slice of building, and a look at the messages between. */
+class HnswWorker {
+  readonly #port: MessagePort;
+  readonly #engine: HnswEngine;
+  readonly #tasks: Task[] = [];
+  #drains: Watcher[] = [];
+  #rebuilds: Watcher[] = [];
+  #lastProgress = 0;
+  #scheduled = false;
+  #closing = false;
+
+  constructor(port: MessagePort, options: EngineOptions) {
+    this.#port = port;
+    // On Linux a thread has a priority of its own; elsewhere this would slow the whole process.
+    if (process.platform === "linux" && options.niceness !== 0) {
+      setPriority(0, Math.min(options.niceness, constants.priority.PRIORITY_LOW));
+    }
+    this.#engine = new HnswEngine(options, (message) => this.#post({ type: "log", message }));
+    this.#engine.onRebuilt = (result) => {
+      for (const { id } of this.#rebuilds) this.#post({ type: "done", id, result });
+      this.#rebuilds = [];
+      const message = `index rebuilt: ${result.points} points, ${result.reclaimed} tombstones shed, ${Math.round(result.milliseconds)} ms`;
+      this.#post({ type: "log", message });
+    };
+    port.on("message", (message: ToWorker) => this.#receive(message));
+    this.#post({ type: "ready" });
+    this.#schedule();
+  }
+
+  #receive(message: ToWorker): void {
+    switch (message.type) {
+      case "search":
+        this.#takeSearches(message.calls, message.queries);
+        break;
+      case "setEfSearch":
+        this.#engine.efSearch = message.efSearch;
+        break;
+      case "close":
+        void this.#close();
+        break;
+      default:
+        this.#call(message);
+    }
+    this.#schedule();
+  }
+
+  #call(message: CallMessage): void {
+    const { id } = message;
+    switch (message.type) {
+      case "add":
+      case "remove":
+        this.#engine.mutate(message.type, message.labels, (error) => this.#settle(id, error));
+        break;
+      case "status":
+        this.#post({ type: "done", id, result: this.#engine.status() });
+        break;
+      case "drain":
+        this.#drains.push({ id, progress: message.progress, total: this.#engine.lag });
+        break;
+      case "rebuild":
+        this.#engine.startRebuild();
+        this.#rebuilds.push({ id, progress: message.progress, total: 0 });
+        break;
+      case "snapshot":
+        this.#engine
+          .snapshot(message.sequence)
+          .then(
+            () => this.#settle(id),
+            (error: unknown) => this.#settle(id, error),
+          )
+          // Building waited for the snapshot.
+          .finally(() => this.#schedule());
+    }
+  }
+
+  #takeSearches(calls: SearchCall[], queries: Float32Array): void {
+    const total = calls.reduce((sum, call) => sum + call.count, 0);
+    const dimensions = total === 0 ? 0 : queries.length / total;
+    let start = 0;
+    for (const { id, count, allow, ...options } of calls) {
+      const end = start + count * dimensions;
+      const request = { ...options, queries: queries.subarray(start, end), allow: allow && new Bitmap(allow) };
+      this.#tasks.push({ id, steps: this.#engine.search(request) });
+      start = end;
+    }
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#closing) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#turn());
+  }
+
+  #turn(): void {
+    this.#scheduled = false;
+    if (this.#closing) return;
+    this.#search();
+    this.#engine.build(performance.now() + (this.#tasks.length > 0 ? BUSY_BUILD_MS : TURN_MS));
+    this.#tellWatchers();
+    if (this.#tasks.length > 0 || this.#engine.hasWork) this.#schedule();
+  }
+
+  /** Takes a step of each search in turn, so that a long one holds none up, and answers in one message. */
+  #search(): void {
+    const answers: { id: number; hits: SearchHits[] }[] = [];
+    const deadline = performance.now() + TURN_MS;
+    while (this.#tasks.length > 0) {
+      const task = this.#tasks.shift() as Task;
+      try {
+        const step = task.steps.next();
+        if (step.done) answers.push({ id: task.id, hits: step.value });
+        else this.#tasks.push(task);
+      } catch (error) {
+        this.#settle(task.id, error);
+      }
+      if (performance.now() >= deadline) break;
+    }
+    if (answers.length > 0) this.#post(packHits(answers));
+  }
+
+  #tellWatchers(): void {
+    const { lag, rebuilding } = this.#engine;
+    if (lag === 0) {
+      for (const { id } of this.#drains) this.#settle(id);
+      this.#drains = [];
+    }
+    if (performance.now() < this.#lastProgress + PROGRESS_EVERY_MS) return;
+    this.#lastProgress = performance.now();
+    for (const drain of this.#drains) {
+      drain.total = Math.max(drain.total, lag);
+      if (drain.progress) this.#post({ type: "progress", id: drain.id, done: drain.total - lag, total: drain.total });
+    }
+    for (const { id, progress } of this.#rebuilds) {
+      if (progress && rebuilding !== undefined) this.#post({ type: "progress", id, ...rebuilding });
+    }
+  }
+
+  #settle(id: number, error?: unknown): void {
+    if (error === undefined) {
+      this.#post({ type: "done", id, result: undefined });
+    } else {
+      const code = error instanceof AttuneError ? error.code : "internal";
+      this.#post({ type: "failed", id, code, message: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#closing = true;
+    await this.#engine.close();
+    this.#port.close();
+  }
+
+  #post(message: FromWorker): void {
+    this.#port.postMessage(message);
+  }
+}
+
+function packHits(answers: { id: number; hits: SearchHits[] }[]): FromWorker {
+  const all = answers.flatMap(({ hits }) => hits);
+  const total = all.reduce((sum, { labels }) => sum + labels.length, 0);
+  const labels = new Uint32Array(total);
+  const distances = new Float64Array(total);
+  let start = 0;
+  for (const hits of all) {
+    labels.set(hits.labels, start);
+    distances.set(hits.distances, start);
+    start += hits.labels.length;
+  }
+  const calls = answers.map(({ id, hits }) => ({ id, count: hits.length }));
+  return { type: "hits", calls, counts: Uint32Array.from(all, (hits) => hits.labels.length), labels, distances };
+}
+
+if (parentPort !== null) new HnswWorker(parentPort, workerData as EngineOptions);

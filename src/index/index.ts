@@ -1,0 +1,15 @@
+export type { SearchHits } from "../vector/index.js";
+export { Bitmap } from "./bitmap.js";
+export { openExactIndex } from "./exact-index.js";
+export { type HnswIndexOptions, openHnswIndex } from "./hnsw-index.js";
+export type { HnswParameters } from "./hnsw-messages.js";
+export type {
+  IndexOptions,
+  IndexProgress,
+  IndexStatus,
+  LiveRows,
+  RebuildResult,
+  RowSource,
+  SearchOptions,
+  VectorIndex,
+} from "./vector-index.js";

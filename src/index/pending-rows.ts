@@ -1,0 +1,91 @@
+import type { MetricSpace, TopK } from "../vector/index.js";
+import type { Bitmap } from "./bitmap.js";
+
+/** Rows that were added and are not in the graph yet, kept dense so that comparing with all of them is one loop. */
+export class PendingRows {
+  readonly #dimensions: number;
+  readonly #space: MetricSpace;
+  readonly #slotOf = new Map<number, number>();
+  readonly #labels: number[] = [];
+  #rows: Float32Array;
+
+  constructor(dimensions: number, space: MetricSpace) {
+    this.#dimensions = dimensions;
+    this.#space = space;
+    this.#rows = new Float32Array(16 * dimensions);
+  }
+
+  get size(): number {
+    return this.#labels.length;
+  }
+
+  get bytes(): number {
+    return this.#rows.byteLength;
+  }
+
+  has(label: number): boolean {
+    return this.#slotOf.has(label);
+  }
+
+  /** Keeps a copy of a preprocessed row, in place of the label's earlier one. */
+  set(label: number, row: Float32Array): void {
+    let slot = this.#slotOf.get(label);
+    if (slot === undefined) {
+      slot = this.#labels.push(label) - 1;
+      this.#slotOf.set(label, slot);
+      if ((slot + 1) * this.#dimensions > this.#rows.length) this.#resize(2 * slot);
+    }
+    this.#rows.set(row, slot * this.#dimensions);
+  }
+
+  delete(label: number): void {
+    const slot = this.#slotOf.get(label);
+    if (slot === undefined) return;
+    const last = this.#labels.length - 1;
+    const moved = this.#labels[last] as number;
+    this.#rows.copyWithin(slot * this.#dimensions, last * this.#dimensions, (last + 1) * this.#dimensions);
+    this.#labels[slot] = moved;
+    this.#slotOf.set(moved, slot);
+    this.#labels.pop();
+    this.#slotOf.delete(label);
+    if (last === 0) this.#shrink();
+  }
+
+  clear(): void {
+    this.#labels.length = 0;
+    this.#slotOf.clear();
+    this.#shrink();
+  }
+
+  /** One of the labels kept; undefined when there is none. */
+  any(): number | undefined {
+    return this.#labels[0];
+  }
+
+  /** The row of a label that is kept; a view, valid until the next change. */
+  row(label: number): Float32Array {
+    const start = (this.#slotOf.get(label) as number) * this.#dimensions;
+    return this.#rows.subarray(start, start + this.#dimensions);
+  }
+
+  /** Offers every row (allowed by `allow`) to `top`. */
+  search(query: Float32Array, top: TopK, allow?: Bitmap): void {
+    for (let slot = 0; slot < this.#labels.length; slot++) {
+      const label = this.#labels[slot] as number;
+      if (allow !== undefined && !allow.has(label)) continue;
+      const distance = this.#space.distanceAt(query, 0, this.#rows, slot * this.#dimensions, this.#dimensions);
+      if (distance <= top.bound) top.push(label, distance);
+    }
+  }
+
+  /** Gives the memory of a burst back. */
+  #shrink(): void {
+    if (this.#rows.length > 16 * this.#dimensions) this.#resize(16);
+  }
+
+  #resize(slots: number): void {
+    const rows = new Float32Array(slots * this.#dimensions);
+    rows.set(this.#rows.subarray(0, Math.min(rows.length, this.#labels.length * this.#dimensions)));
+    this.#rows = rows;
+  }
+}
