@@ -86,7 +86,12 @@ export const fineTuneRoutes: RoutePlugin = async (app, { database }) => {
           "Events named `job`, whose data is the job as `GET` answers it: one at once, one at each change; the stream ends when the job has.",
         params: JobParams,
         response: responses(
-          { 200: { description: "Events.", content: { "text/event-stream": { schema: Type.Unsafe<Readable>({ type: "string" }) } } } },
+          {
+            200: {
+              description: "Events.",
+              content: { "text/event-stream": { schema: Type.Unsafe<Readable>({ type: "string" }) } },
+            },
+          },
           "collection_not_found",
           "fine_tune_not_found",
         ),

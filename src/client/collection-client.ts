@@ -1,0 +1,240 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type {
+  CollectionInfo,
+  FeedbackEntry,
+  FeedbackList,
+  FeedbackResult,
+  Filter,
+  FineTuneOptions,
+  GenerationList,
+  Item,
+  ItemList,
+  Job,
+  JobList,
+  JobStarted,
+  PageQuery,
+  PatchCollection,
+  Payload,
+  QueryBatchResult,
+  QueryResult,
+  ScrollItems,
+  StreamResult,
+  UpsertResult,
+} from "../../schemas/index.js";
+import { AttuneConnectionError } from "./errors.js";
+import { itemLines } from "./item-lines.js";
+import { hasEnded, readJobEvents } from "./job-events.js";
+import { pages } from "./pages.js";
+import { path, queryString } from "./path.js";
+import type { CallOptions, Transport } from "./transport.js";
+import {
+  encodeFeedback,
+  encodeItem,
+  encodeQuery,
+  type FeedbackToSend,
+  type ItemToSend,
+  type QueryToSend,
+} from "./vectors.js";
+
+const POLL_MS = 500;
+
+/**
+ * One collection of a server. Every method takes `CallOptions` last (a signal, a timeout of its own) and throws
+ * AttuneApiError for a refusal and AttuneConnectionError when no answer came.
+ */
+export class CollectionClient {
+  readonly name: string;
+  readonly #transport: Transport;
+  readonly #path: string;
+
+  constructor(transport: Transport, name: string) {
+    this.name = name;
+    this.#transport = transport;
+    this.#path = path`/v1/collections/${name}`;
+  }
+
+  /** Settings and status. */
+  info(options?: CallOptions): Promise<CollectionInfo> {
+    return this.#call("GET", "", undefined, options);
+  }
+
+  /** Changes settings that can change. */
+  patch(changes: PatchCollection, options?: CallOptions): Promise<CollectionInfo> {
+    return this.#call("PATCH", "", changes, options);
+  }
+
+  /** Deletes the collection and everything in it. */
+  delete(options?: CallOptions): Promise<void> {
+    return this.#call("DELETE", "", undefined, options);
+  }
+
+  /** Inserts or replaces a batch, whole or not at all. */
+  upsert(items: readonly ItemToSend[], options?: CallOptions): Promise<UpsertResult> {
+    return this.#call("POST", "/items", { items: items.map(encodeItem) }, options);
+  }
+
+  /** Inserts or replaces any number of items as they come; good ones are kept, bad ones reported by line. */
+  importItems(
+    items: AsyncIterable<ItemToSend> | Iterable<ItemToSend>,
+    options: CallOptions = {},
+  ): Promise<StreamResult> {
+    return this.#transport.upload(`${this.#path}/items`, "application/x-ndjson", itemLines(items), options);
+  }
+
+  getItem(id: string, options: CallOptions & { withVector?: boolean } = {}): Promise<Item> {
+    return this.#call("GET", path`/items/${id}` + queryString({ withVector: options.withVector }), undefined, options);
+  }
+
+  /** The items that are there; unknown ids are left out. */
+  async getItems(ids: readonly string[], options: CallOptions & { withVector?: boolean } = {}): Promise<Item[]> {
+    const body = { ids, withVector: options.withVector };
+    return (await this.#call<{ items: Item[] }>("POST", "/items/get", body, options)).items;
+  }
+
+  /** One page of items, by id. */
+  listItems(page: PageQuery & { withVector?: boolean } = {}, options?: CallOptions): Promise<ItemList> {
+    return this.#call("GET", `/items${queryString(page)}`, undefined, options);
+  }
+
+  /** One page of the items that a filter selects, by id. */
+  scrollItems(page: ScrollItems = {}, options?: CallOptions): Promise<ItemList> {
+    return this.#call("POST", "/items/scroll", page, options);
+  }
+
+  /** Every item, or every one that the filter selects, page by page. */
+  items(scroll: Omit<ScrollItems, "cursor"> = {}, options?: CallOptions): AsyncGenerator<Item> {
+    return pages(async (cursor) => {
+      const { items, nextCursor } = await this.scrollItems({ ...scroll, cursor }, options);
+      return { entries: items, nextCursor };
+    });
+  }
+
+  async count(filter?: Filter, options?: CallOptions): Promise<number> {
+    return (await this.#call<{ count: number }>("POST", "/items/count", { filter }, options)).count;
+  }
+
+  /** Merges fields into an item's payload. */
+  patchItem(id: string, payload: Payload, options?: CallOptions): Promise<Item> {
+    return this.#call("PATCH", path`/items/${id}`, { payload }, options);
+  }
+
+  deleteItem(id: string, options?: CallOptions): Promise<void> {
+    return this.#call("DELETE", path`/items/${id}`, undefined, options);
+  }
+
+  /** Returns how many were deleted. */
+  async deleteItems(which: { ids: readonly string[] } | { filter: Filter }, options?: CallOptions): Promise<number> {
+    return (await this.#call<{ deleted: number }>("POST", "/items/delete", which, options)).deleted;
+  }
+
+  query(query: QueryToSend, options?: CallOptions): Promise<QueryResult> {
+    return this.#call("POST", "/query", encodeQuery(query), options);
+  }
+
+  /** Several queries, all answered from one generation. */
+  queryBatch(queries: readonly QueryToSend[], options?: CallOptions): Promise<QueryBatchResult> {
+    return this.#call("POST", "/query/batch", { queries: queries.map(encodeQuery) }, options);
+  }
+
+  submitFeedback(feedback: FeedbackToSend, options?: CallOptions): Promise<FeedbackResult> {
+    return this.#call("POST", "/feedback", encodeFeedback(feedback), options);
+  }
+
+  /** One page of feedback. */
+  listFeedback(page: PageQuery = {}, options?: CallOptions): Promise<FeedbackList> {
+    return this.#call("GET", `/feedback${queryString(page)}`, undefined, options);
+  }
+
+  /** All feedback, page by page. */
+  feedback(page: { limit?: number } = {}, options?: CallOptions): AsyncGenerator<FeedbackEntry> {
+    return pages(async (cursor) => {
+      const { feedback, nextCursor } = await this.listFeedback({ ...page, cursor }, options);
+      return { entries: feedback, nextCursor };
+    });
+  }
+
+  deleteFeedback(id: string, options?: CallOptions): Promise<void> {
+    return this.#call("DELETE", path`/feedback/${id}`, undefined, options);
+  }
+
+  startFineTune(fineTune: FineTuneOptions = {}, options?: CallOptions): Promise<JobStarted> {
+    return this.#call("POST", "/fine-tunes", fineTune, options);
+  }
+
+  /** One page of jobs. */
+  listFineTunes(page: PageQuery = {}, options?: CallOptions): Promise<JobList> {
+    return this.#call("GET", `/fine-tunes${queryString(page)}`, undefined, options);
+  }
+
+  /** All jobs, page by page. */
+  fineTunes(page: { limit?: number } = {}, options?: CallOptions): AsyncGenerator<Job> {
+    return pages(async (cursor) => {
+      const { fineTunes, nextCursor } = await this.listFineTunes({ ...page, cursor }, options);
+      return { entries: fineTunes, nextCursor };
+    });
+  }
+
+  fineTune(id: string, options?: CallOptions): Promise<Job> {
+    return this.#call("GET", path`/fine-tunes/${id}`, undefined, options);
+  }
+
+  cancelFineTune(id: string, options?: CallOptions): Promise<Job> {
+    return this.#call("POST", path`/fine-tunes/${id}/cancel`, undefined, options);
+  }
+
+  /**
+   * The job's states until it has ended, the last one being the ended one. Follows server-sent events; where their stream
+   * breaks or is not let through, it asks every half second instead.
+   */
+  async *watchFineTune(id: string, options: CallOptions = {}): AsyncGenerator<Job> {
+    try {
+      const stream = await this.#transport.stream(
+        this.#path + path`/fine-tunes/${id}/events`,
+        "text/event-stream",
+        options,
+      );
+      for await (const job of readJobEvents(stream)) {
+        yield job;
+        if (hasEnded(job)) return;
+      }
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (!isBrokenStream(error)) throw error;
+    }
+    for (;;) {
+      const job = await this.fineTune(id, options);
+      yield job;
+      if (hasEnded(job)) return;
+      await delay(POLL_MS, undefined, { signal: options.signal });
+    }
+  }
+
+  /** Waits until the job has ended. */
+  async waitForFineTune(id: string, options: CallOptions = {}): Promise<Job> {
+    let last: Job | undefined;
+    for await (const job of this.watchFineTune(id, options)) last = job;
+    return last ?? this.fineTune(id, options);
+  }
+
+  async generations(options?: CallOptions): Promise<GenerationList["generations"]> {
+    return (await this.#call<GenerationList>("GET", "/generations", undefined, options)).generations;
+  }
+
+  /** Starts the job that makes a generation the active one; follow it as a fine-tune. */
+  activate(generation: number, options?: CallOptions): Promise<JobStarted> {
+    return this.#call("POST", path`/generations/${generation}/activate`, undefined, options);
+  }
+
+  async #call<T>(method: string, rest: string, body: unknown, options: CallOptions = {}): Promise<T> {
+    const { signal, timeoutMs } = options;
+    const answer = await this.#transport.call<T>({ method, path: this.#path + rest, body, signal, timeoutMs });
+    return answer.body;
+  }
+}
+
+/** A refusal is an answer; anything else that ends the stream is a reason to ask in another way. */
+function isBrokenStream(error: unknown): boolean {
+  return (
+    error instanceof AttuneConnectionError || (error instanceof Error && "code" in error && error.code === "ECONNRESET")
+  );
+}
