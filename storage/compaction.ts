@@ -1,6 +1,6 @@
 import { reasonOf } from "./errors.js";
 import type { BatchWriter } from "./group-commit.js";
-import type { Database } from "./level.js";
+import { type Database, writeBatch } from "./level.js";
 import type { Operation } from "./operation.js";
 
 /** Less than this is not worth a compaction. */
@@ -25,7 +25,7 @@ export class CompactingWriter implements BatchWriter {
   }
 
   async batch(operations: Operation[], options: { sync: boolean }): Promise<void> {
-    await this.#database.batch(operations, options);
+    await writeBatch(this.#database, operations, options.sync);
     for (const operation of operations) {
       this.#written += operation.key.length + (operation.type === "put" ? operation.value.length : 0);
     }

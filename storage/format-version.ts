@@ -1,6 +1,6 @@
 import { StorageError } from "./errors.js";
 import { FORMAT_KEY } from "./keys.js";
-import type { Database } from "./level.js";
+import { type Database, writeBatch } from "./level.js";
 import type { Operation } from "./operation.js";
 
 /** The format that this version writes; FORMAT.md describes it. */
@@ -35,7 +35,7 @@ export async function checkFormat(
     const upgrade = upgrades[version - 1];
     if (upgrade === undefined) break;
     log(`upgrading ${database.location} from format ${version} to ${version + 1}`);
-    await database.batch([...(await upgrade(database)), formatOperation(version + 1)], { sync: true });
+    await writeBatch(database, [...(await upgrade(database)), formatOperation(version + 1)], true);
   }
 }
 
@@ -49,7 +49,7 @@ async function readFormat(database: Database, current: number): Promise<number> 
         `${database.location} holds records (first key ${JSON.stringify(key)}) but no format version: it was not written by this program.`,
       );
     }
-    await database.batch([formatOperation(current)], { sync: true });
+    await writeBatch(database, [formatOperation(current)], true);
     return current;
   }
   const version = /^[1-9][0-9]{0,8}$/.test(stored) ? Number(stored) : undefined;
