@@ -1,0 +1,50 @@
+import type { CollectionSettings, FineTuneMetrics, Job } from "../../schemas/index.js";
+import type { CollectionRecord, CollectionTables, Storage, VectorFile } from "../../storage/index.js";
+import type { PayloadIndex } from "../index/index.js";
+import type { Embedder } from "./embedder.js";
+import type { ContentRules } from "./item-content.js";
+import type { ItemTable } from "./item-table.js";
+import type { LiveGeneration } from "./live-generation.js";
+import type { Logger } from "./logger.js";
+
+/** A job as stored; `number` is its id as a number. */
+export interface StoredJob extends Job {
+  number: number;
+}
+
+/** A generation as stored. */
+export interface StoredGeneration {
+  number: number;
+  createdAt: string;
+  fineTune?: string;
+  scope: "head" | null;
+  loss?: string;
+  metrics?: FineTuneMetrics;
+  /** Its rows hold every item changed up to this sequence. */
+  rowsSequence: number;
+  items: number;
+}
+
+export type Tables = CollectionTables<StoredJob, StoredGeneration>;
+
+/** Key in the state table: the sequence of the last committed change. */
+export const SEQUENCE_KEY = "sequence";
+
+/** What the parts of one open collection share. Only the item writer and a switch of generations change it. */
+export interface CollectionState {
+  readonly storage: Storage;
+  readonly tables: Tables;
+  readonly directory: string;
+  readonly rules: ContentRules;
+  readonly embedder: Embedder;
+  readonly log: Logger;
+  readonly table: ItemTable;
+  readonly payloads: PayloadIndex;
+  /** Base rows: the encoder's output, or the vectors as given; row number = label. */
+  readonly base: VectorFile;
+  record: CollectionRecord;
+  settings: CollectionSettings;
+  active: LiveGeneration;
+  /** Sequence of the last committed change; `table` and `payloads` show exactly the changes up to it. */
+  sequence: number;
+}

@@ -1,0 +1,388 @@
+import type {
+  CollectionInfo,
+  DeleteItems,
+  FeedbackList,
+  FeedbackResult,
+  Filter,
+  FineTuneOptions,
+  GenerationList,
+  Item,
+  ItemInput,
+  ItemList,
+  Job,
+  JobList,
+  JobStarted,
+  PatchCollection,
+  Payload,
+  Query,
+  QueryBatchResult,
+  QueryResult,
+  ScrollItems,
+  StreamResult,
+  SubmitFeedback,
+  UpsertResult,
+} from "../../schemas/index.js";
+import { diskUsage, generationDirectory } from "../../storage/index.js";
+import type { Encoder } from "../encoder/index.js";
+import { AttuneError } from "../errors/index.js";
+import { assertEnoughFeedback } from "../training/index.js";
+import { metricOf } from "../vector/index.js";
+import type { CollectionState } from "./collection-state.js";
+import type { PageOptions } from "./cursor.js";
+import { referenceKey } from "./feedback-reference.js";
+import { FeedbackStore } from "./feedback-store.js";
+import { numberFeedback } from "./fine-tune-files.js";
+import type { FineTuneParts } from "./fine-tune-job.js";
+import { collectGenerations } from "./generation-switch.js";
+import type { Mutation } from "./item-changes.js";
+import { checkBatchSize, type ItemContent, readBatch } from "./item-content.js";
+import { ItemReader, type ReadOptions } from "./item-reader.js";
+import { checkpointActive, ItemWriter } from "./item-writer.js";
+import { JobBook, type JobListener } from "./job-book.js";
+import { JobRunner } from "./job-runner.js";
+import { type Line, LineImport } from "./line-import.js";
+import { type OpenParts, openCollectionState } from "./open-collection.js";
+import { QueryRunner } from "./query-runner.js";
+import { patchSettings } from "./settings.js";
+import type { Slot } from "./slot.js";
+
+export interface OpenCollectionOptions extends OpenParts {
+  slot: Slot;
+  trainingThreads: number;
+  niceness: number;
+}
+
+/** One collection: its items, its generations, its feedback and its jobs. */
+export class Collection {
+  private readonly reader: ItemReader;
+  private readonly queries: QueryRunner;
+  private closing = false;
+
+  private constructor(
+    private readonly state: CollectionState,
+    private readonly writer: ItemWriter,
+    private readonly feedback: FeedbackStore,
+    private readonly jobs: JobBook,
+    private readonly runner: JobRunner,
+    private readonly encoder: Encoder | undefined,
+  ) {
+    this.reader = new ItemReader(state);
+    this.queries = new QueryRunner(state);
+  }
+
+  /** @throws internal when its files are damaged beyond repair */
+  static async open(
+    record: Parameters<typeof openCollectionState>[0],
+    options: OpenCollectionOptions,
+  ): Promise<Collection> {
+    const { state, labels } = await openCollectionState(record, options);
+    const writer = new ItemWriter(state, labels);
+    const feedback = await FeedbackStore.open(state.tables, state.table, state.rules);
+    const jobs = await JobBook.open(state.storage, state.tables);
+    const { threads, trainingThreads, niceness } = options;
+    const parts: FineTuneParts = { state, writer, labels, jobs, feedback, threads, trainingThreads, niceness };
+    const runner = new JobRunner(parts, options.slot);
+    return new Collection(state, writer, feedback, jobs, runner, options.encoder);
+  }
+
+  get name(): string {
+    return this.state.record.name;
+  }
+
+  get uid(): string {
+    return this.state.record.uid;
+  }
+
+  async info(): Promise<CollectionInfo> {
+    const { state } = this;
+    const index = await state.active.use(() => state.active.index.status());
+    const { points, tombstones, lag } = index;
+    return {
+      name: this.name,
+      createdAt: state.record.createdAt,
+      ...state.settings,
+      status: {
+        items: state.table.count,
+        feedback: { ...this.feedback.counts(), sinceFineTune: this.feedback.sinceFineTune },
+        activeGeneration: state.active.number,
+        ...(this.encoder === undefined
+          ? {}
+          : {
+              encoder: {
+                id: this.encoder.id,
+                provider: this.encoder.provider,
+                dimensions: this.encoder.dimensions,
+                maxTokens: this.encoder.maxTokens,
+              },
+            }),
+        index: { points, tombstones, lag },
+        bytesOnDisk: await state.storage.approximateBytes(this.uid),
+        bytesInMemory: index.bytesInMemory,
+      },
+    };
+  }
+
+  async patch(patch: PatchCollection): Promise<CollectionInfo> {
+    const { state } = this;
+    const settings = patchSettings(state.settings, patch);
+    const record = { ...state.record, current: settings };
+    state.record = record;
+    await state.storage.write([state.storage.collections.put(record.name, record)]);
+    state.settings = settings;
+    if (patch.keepGenerations !== undefined) await this.writer.exclusive(() => collectGenerations({ state }));
+    return this.info();
+  }
+
+  /** All or nothing. @throws batch_too_large, duplicate_id, shutting_down, and what one item can be refused for */
+  async upsert(items: ItemInput[]): Promise<UpsertResult> {
+    this.assertOpen();
+    const contents = readBatch(items, this.state.rules);
+    await this.writer.write({ mutations: await this.mutations(contents) });
+    return { upserted: contents.length, generation: this.state.active.number };
+  }
+
+  /** Line by line: good lines are kept, bad ones are reported. Reads no faster than it writes. */
+  async upsertLines(lines: AsyncIterable<Line>): Promise<StreamResult> {
+    this.assertOpen();
+    const store = async (contents: ItemContent[]) => {
+      this.assertOpen();
+      await this.writer.write({ mutations: await this.mutations(contents) });
+    };
+    const result = await new LineImport(this.state.rules, store).run(lines);
+    return { ...result, generation: this.state.active.number };
+  }
+
+  /** @throws item_not_found */
+  getItem(id: string, options?: ReadOptions): Promise<Item> {
+    return this.reader.get(id, options);
+  }
+
+  /** Unknown ids are left out. @throws batch_too_large */
+  getItems(ids: string[], options?: ReadOptions): Promise<Item[]> {
+    return this.reader.getMany(ids, options);
+  }
+
+  /** @throws invalid_cursor */
+  listItems(page: PageOptions & ReadOptions): Promise<ItemList> {
+    return this.reader.scroll(page);
+  }
+
+  /** @throws invalid_cursor, filter_too_deep */
+  scroll(request: ScrollItems): Promise<ItemList> {
+    return this.reader.scroll(request);
+  }
+
+  /** @throws filter_too_deep */
+  async count(filter?: Filter): Promise<number> {
+    return this.reader.count(filter);
+  }
+
+  /** Merges: keys given take the place of those there, others stay. @throws item_not_found, payload_too_large */
+  async patchItem(id: string, payload: Payload): Promise<Item> {
+    this.assertOpen();
+    await this.writer.write({ mutations: [{ kind: "patch", id, payload }] });
+    return this.reader.get(id);
+  }
+
+  /** @throws item_not_found */
+  async deleteItem(id: string): Promise<void> {
+    this.assertOpen();
+    await this.writer.write({ mutations: [{ kind: "delete", id }], mustExist: true });
+  }
+
+  /** Deletes by ids or by filter; unknown ids count for nothing. @throws batch_too_large, filter_too_deep */
+  async deleteItems(request: DeleteItems): Promise<number> {
+    this.assertOpen();
+    if (request.ids !== undefined) checkBatchSize(request.ids.length, this.state.rules.limits.itemsPerBatch, "ids");
+    const ids = request.ids ?? this.reader.idsOf(request.filter ?? {});
+    const { deleted } = await this.writer.write({ mutations: ids.map((id) => ({ kind: "delete", id })) });
+    return deleted;
+  }
+
+  /** @throws validation_failed, wrong_modality, no_encoder, item_not_found, filter_too_deep, and what a vector or text can be refused for */
+  query(query: Query): Promise<QueryResult> {
+    return this.queries.run(query);
+  }
+
+  /** @throws batch_too_large, and what one query can be refused for */
+  queryBatch(queries: Query[]): Promise<QueryBatchResult> {
+    return this.queries.runBatch(queries);
+  }
+
+  /**
+   * Vectors of texts in the active generation, as queries are embedded, (texts.length x dimensions); of length 1 under cosine.
+   * @throws no_encoder
+   */
+  async embed(texts: string[]): Promise<{ vectors: Float32Array; dimensions: number; tokens: number }> {
+    const { active, embedder, rules } = this.state;
+    return active.use(async () => {
+      const { rows, tokens } = await embedder.embedCounting(texts, "query");
+      const vectors = await active.project(rows);
+      metricOf(rules.metric).preprocess(vectors, rules.dimensions);
+      return { vectors, tokens, dimensions: rules.dimensions };
+    });
+  }
+
+  /** @throws batch_too_large, unknown_item, contradictory_feedback, and what a reference can be refused for */
+  async submitFeedback(submission: SubmitFeedback): Promise<FeedbackResult> {
+    this.assertOpen();
+    const { ids, replaced } = await this.feedback.submit(submission, (operations) =>
+      this.state.storage.write(operations),
+    );
+    const fineTune = await this.tuneWhenDue();
+    return {
+      accepted: ids.length,
+      ids,
+      total: this.feedback.size,
+      replaced,
+      ...(fineTune === undefined ? {} : { fineTune }),
+    };
+  }
+
+  /** @throws invalid_cursor */
+  async listFeedback(page: PageOptions): Promise<FeedbackList> {
+    return this.feedback.list(page);
+  }
+
+  /** @throws feedback_not_found */
+  deleteFeedback(id: string): Promise<void> {
+    this.assertOpen();
+    return this.feedback.delete(id, (operations) => this.state.storage.write(operations));
+  }
+
+  /** @throws job_running, not_enough_feedback */
+  async startFineTune(options: FineTuneOptions): Promise<JobStarted> {
+    this.assertOpen();
+    const running = this.openFineTune();
+    if (running !== undefined) {
+      throw new AttuneError(
+        "job_running",
+        `The fine-tune ${running.id} is ${running.status}; wait for it to end, or cancel it, before starting another.`,
+      );
+    }
+    this.assertEnoughFeedback();
+    const { id, status } = await this.runner.fineTune(options);
+    return { id, status };
+  }
+
+  /** @throws invalid_cursor */
+  async listJobs(page: PageOptions): Promise<JobList> {
+    return this.jobs.list(page);
+  }
+
+  /** @throws fine_tune_not_found */
+  job(id: string): Job {
+    const { number: _, ...job } = this.jobs.get(id);
+    return job;
+  }
+
+  /** Calls at once, then at each change until the job has ended. Returns the unsubscribe. @throws fine_tune_not_found */
+  watchJob(id: string, listener: JobListener): () => void {
+    return this.jobs.watch(id, listener);
+  }
+
+  /** @throws fine_tune_not_found, job_finished */
+  cancelJob(id: string): Promise<Job> {
+    return this.runner.cancel(id);
+  }
+
+  async generations(): Promise<GenerationList> {
+    const { state } = this;
+    const generations: GenerationList["generations"] = [];
+    for await (const [number, { rowsSequence: _, number: __, ...stored }] of state.tables.generations.entries()) {
+      const active = number === state.active.number;
+      generations.push({
+        generation: number,
+        active,
+        ...stored,
+        items: active ? state.table.count : stored.items,
+        bytes: await diskUsage(generationDirectory(state.directory, number)),
+      });
+    }
+    return { generations };
+  }
+
+  /** @throws generation_not_found */
+  async activate(generation: number): Promise<JobStarted> {
+    this.assertOpen();
+    if ((await this.state.tables.generations.get(generation)) === undefined) {
+      throw new AttuneError(
+        "generation_not_found",
+        `There is no generation ${generation}; it never was, or it was collected.`,
+      );
+    }
+    const { id, status } = await this.runner.activation(generation);
+    return { id, status };
+  }
+
+  /** Lets writes in progress end, stops the jobs, and saves the index. */
+  async close(): Promise<void> {
+    this.closing = true;
+    await this.runner.close();
+    await this.writer.close();
+    if (this.state.active.sequence > this.state.active.checkpointed) {
+      await checkpointActive(this.state).catch((error: unknown) => {
+        this.state.log.warn(
+          `Collection ${this.name}: no snapshot of the index, it is built again on start: ${String(error)}`,
+        );
+      });
+    }
+    await this.state.active.retire();
+    await this.state.base.close();
+  }
+
+  private assertOpen(): void {
+    if (this.closing)
+      throw new AttuneError("shutting_down", "The server is shutting down; send the request again in a moment.");
+  }
+
+  /** Embeds what has to be embedded before the write queue is entered, so that writers embed side by side. */
+  private async mutations(contents: ItemContent[]): Promise<Mutation[]> {
+    if (this.state.rules.modality === "vector")
+      return contents.map((content) => ({ kind: "put", content, base: undefined }));
+    const known = contents.filter(({ id }) => this.state.table.labelOf(id) !== undefined);
+    const records = await this.state.tables.items.getMany(known.map(({ id }) => id));
+    const same = new Set(known.flatMap(({ id, text }, i) => (records[i]?.text === text ? [id] : [])));
+    const fresh = contents.filter(({ id }) => !same.has(id));
+    const { dimensions } = this.state.rules;
+    const rows = await this.state.embedder.embed(
+      fresh.map(({ text = "" }) => text),
+      "item",
+    );
+    const bases = new Map(fresh.map(({ id }, i) => [id, rows.subarray(i * dimensions, (i + 1) * dimensions)]));
+    return contents.map((content) => ({ kind: "put", content, base: bases.get(content.id) }));
+  }
+
+  private openFineTune(): Job | undefined {
+    return this.jobs.open().find(({ kind }) => kind === "fine-tune");
+  }
+
+  /** @throws not_enough_feedback */
+  private assertEnoughFeedback(): void {
+    const numbers = new Map<string, number>();
+    const numbered = numberFeedback(this.feedback.usable(), (reference) => {
+      const key = referenceKey(reference);
+      const number = numbers.get(key) ?? numbers.size;
+      numbers.set(key, number);
+      return number;
+    });
+    assertEnoughFeedback(numbered);
+  }
+
+  /** The automatic fine-tune: when enough feedback has come since the last job began, and none is under way. */
+  private async tuneWhenDue(): Promise<{ id: string } | undefined> {
+    const { autoTune } = this.state.settings;
+    if (autoTune === null || this.feedback.sinceFineTune < autoTune.minFeedback || this.openFineTune() !== undefined) {
+      return undefined;
+    }
+    const { minFeedback: _, ...options } = autoTune;
+    try {
+      const { id } = await this.startFineTune(options);
+      return { id };
+    } catch (error) {
+      if (!(error instanceof AttuneError)) throw error;
+      this.state.log.info(`Collection ${this.name}: no automatic fine-tune yet: ${error.message}`);
+      return undefined;
+    }
+  }
+}

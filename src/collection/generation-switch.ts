@@ -1,0 +1,163 @@
+import { rm } from "node:fs/promises";
+import { generationDirectory } from "../../storage/index.js";
+import type { CollectionState, StoredGeneration, StoredJob } from "./collection-state.js";
+import type { ItemWriter } from "./item-writer.js";
+import type { JobBook } from "./job-book.js";
+import type { JobReport } from "./job-report.js";
+import type { LabelAllocator } from "./label-allocator.js";
+import type { LiveGeneration } from "./live-generation.js";
+import { type OpenGenerationOptions, openGeneration } from "./open-generation.js";
+
+/** A generation that is behind by at most this many changes is near enough for the last step, in which writes wait. */
+const NEAR = 256;
+
+export interface SwitchParts {
+  state: CollectionState;
+  writer: ItemWriter;
+  labels: LabelAllocator;
+  jobs: JobBook;
+  threads: number;
+  /** Work beside the server's own is this much less urgent. */
+  niceness: number;
+}
+
+/**
+ * Makes a generation the active one while the present one serves: embed what it lacks, build its index, catch up with the
+ * writes made meanwhile, and switch in one Level batch between two writes. Until that batch nothing has changed; a failure
+ * or an abort leaves the active generation as it was.
+ */
+export async function switchTo(
+  stored: StoredGeneration,
+  job: StoredJob,
+  parts: SwitchParts,
+  report: JobReport,
+  signal: AbortSignal,
+): Promise<void> {
+  const { state, labels } = parts;
+  const generation = await openGeneration(stored, state, {
+    ...openOptions(stored.number, parts),
+    niceness: parts.niceness,
+    onEmbedded: (done, total) => report.progress("reEmbedding", { done, total, unit: "items" }),
+  });
+  let previous: LiveGeneration | undefined;
+  try {
+    signal.throwIfAborted();
+    await buildIndex(generation, report, signal);
+    await catchUp(generation, state, report, signal);
+    await parts.writer.exclusive(async () => {
+      signal.throwIfAborted();
+      await generation.catchUp(state.table, state.sequence);
+      await commitSwitch(generation, stored, job, parts);
+      previous = state.active;
+      state.active = generation;
+      labels.release();
+    });
+  } finally {
+    if (previous === undefined) await generation.retire();
+  }
+  await parts.jobs.change(job.number, {
+    status: "promoted",
+    generation: generation.number,
+    timings: report.done(),
+  });
+  await retirePrevious(previous, state);
+  await collectGenerations(parts);
+}
+
+function openOptions(number: number, { state, labels, threads }: SwitchParts): Omit<OpenGenerationOptions, "niceness"> {
+  return {
+    threads,
+    onCompacted: (gone) => {
+      if (state.active.number === number) labels.release(gone);
+    },
+  };
+}
+
+function buildIndex(generation: LiveGeneration, report: JobReport, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    generation.index
+      .drain(({ done, total }) => report.progress("indexing", { done, total, unit: "items" }))
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+/** Rounds of catching up, each shorter than the one before, then a snapshot, so that a restart finds the index built. */
+async function catchUp(
+  generation: LiveGeneration,
+  state: CollectionState,
+  report: JobReport,
+  signal: AbortSignal,
+): Promise<void> {
+  let behind = state.sequence - generation.sequence;
+  report.progress("catchingUp", { done: 0, total: behind, unit: "items" });
+  for (
+    let last = Number.POSITIVE_INFINITY;
+    behind > NEAR && behind < last;
+    behind = state.sequence - generation.sequence
+  ) {
+    last = behind;
+    signal.throwIfAborted();
+    await generation.catchUp(state.table, state.sequence, (done, total) =>
+      report.progress("catchingUp", { done, total, unit: "items" }),
+    );
+  }
+  await generation.index.drain();
+  await generation.checkpoint();
+}
+
+/** The switch itself, on disk: one batch. */
+async function commitSwitch(
+  generation: LiveGeneration,
+  stored: StoredGeneration,
+  job: StoredJob,
+  { state, jobs }: SwitchParts,
+): Promise<void> {
+  const record = { ...state.record, activeGeneration: generation.number };
+  await generation.rows.sync();
+  await state.storage.write([
+    state.storage.collections.put(record.name, record),
+    state.tables.generations.put(generation.number, {
+      ...stored,
+      rowsSequence: generation.checkpointed,
+      items: state.table.count,
+    }),
+    jobs.operation(job.number, { status: "promoted", generation: generation.number }),
+  ]);
+  state.record = record;
+}
+
+/** The generation that served until now stays on disk, as it is at this moment, for a rollback. */
+async function retirePrevious(previous: LiveGeneration | undefined, state: CollectionState): Promise<void> {
+  if (previous === undefined) return;
+  try {
+    await previous.index.drain();
+    await previous.checkpoint();
+    const stored = await state.tables.generations.get(previous.number);
+    if (stored !== undefined) {
+      const record = { ...stored, rowsSequence: previous.checkpointed };
+      await state.storage.write([state.tables.generations.put(previous.number, record)]);
+    }
+  } catch (error) {
+    state.log.warn(
+      `Generation ${previous.number} was retired without a snapshot, a rollback builds it again: ${String(error)}`,
+    );
+  }
+  await previous.retire();
+}
+
+/** Keeps the newest `keepGenerations` beside the active one; the rest is deleted, records first. */
+export async function collectGenerations({ state }: Pick<SwitchParts, "state">): Promise<void> {
+  const numbers: number[] = [];
+  for await (const [number] of state.tables.generations.entries()) {
+    if (number !== state.record.activeGeneration) numbers.push(number);
+  }
+  const surplus = numbers.sort((a, b) => b - a).slice(state.settings.keepGenerations);
+  if (surplus.length === 0) return;
+  await state.storage.write(surplus.map((number) => state.tables.generations.delete(number)));
+  for (const number of surplus) {
+    await rm(generationDirectory(state.directory, number), { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,6 @@
+export { Collection } from "./collection.js";
+export { Database, type DatabaseOptions } from "./database.js";
+export { DEFAULT_LIMITS, type Limits } from "./limits.js";
+export type { Line } from "./line-import.js";
+export type { Logger } from "./logger.js";
+export { VERSION } from "./version.js";

@@ -1,0 +1,139 @@
+import type { ItemInput, Payload } from "../../schemas/index.js";
+import { AttuneError } from "../errors/index.js";
+import { type Metric, readVector } from "../vector/index.js";
+import type { Limits } from "./limits.js";
+
+/** What an item is made of once it was found good: `text` or `vector`, never both. */
+export interface ItemContent {
+  id: string;
+  text?: string;
+  vector?: Float32Array;
+  payload: Payload | null;
+}
+
+export interface ContentRules {
+  modality: "text" | "vector";
+  dimensions: number;
+  metric: Metric;
+  limits: Limits;
+}
+
+/** At most 4 bytes of UTF-8 a character, so an id fits any store's key. */
+const MAX_ID_CHARACTERS = 256;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+
+/**
+ * An item id: 1 to 256 Unicode characters, no control characters or lone surrogates, not `.` or `..`.
+ * @throws invalid_id
+ */
+export function checkItemId(id: string): void {
+  const reason = idFault(id);
+  if (reason === undefined) return;
+  throw new AttuneError(
+    "invalid_id",
+    `The id ${JSON.stringify(id.slice(0, 80))} ${reason}. An id has 1 to 256 Unicode characters, no control characters, and is not "." or "..".`,
+  );
+}
+
+function idFault(id: string): string | undefined {
+  if (id === "") return "is empty";
+  if (id === "." || id === "..") return "would be lost in a path";
+  if (!id.isWellFormed()) return "has a lone surrogate";
+  if (CONTROL.test(id)) return "has a control character";
+  if (id.length > MAX_ID_CHARACTERS && [...id].length > MAX_ID_CHARACTERS) return `has ${[...id].length} characters`;
+  return undefined;
+}
+
+/** @throws empty_text, invalid_text */
+export function checkText(text: string): void {
+  if (text.trim() === "")
+    throw new AttuneError("empty_text", "The text is empty or only white space; send some words.");
+  if (!text.isWellFormed()) {
+    throw new AttuneError(
+      "invalid_text",
+      "The text has a lone surrogate, which UTF-8 cannot hold; send well-formed Unicode.",
+    );
+  }
+}
+
+/**
+ * Checks one item of an upsert.
+ * @throws invalid_id, wrong_modality, empty_text, invalid_text, wrong_dimensions, not_finite, zero_vector, invalid_vector,
+ *   payload_too_large
+ */
+export function readItem(input: ItemInput, rules: ContentRules): ItemContent {
+  checkItemId(input.id);
+  const payload = readPayload(input.payload, rules.limits);
+  if (rules.modality === "text") {
+    if (input.text === undefined || input.vector !== undefined) throw wrongContent("text", input);
+    checkText(input.text);
+    return { id: input.id, text: input.text, payload };
+  }
+  if (input.vector === undefined || input.text !== undefined) throw wrongContent("vector", input);
+  return { id: input.id, vector: readVector(input.vector, rules.dimensions, rules.metric), payload };
+}
+
+function wrongContent(modality: "text" | "vector", input: ItemInput): AttuneError {
+  const got = ["text", "vector"].filter((field) => input[field as "text" | "vector"] !== undefined);
+  return new AttuneError(
+    "wrong_modality",
+    `An item of a ${modality} collection has the field "${modality}" and no other content; this one has ${got.length === 0 ? "none" : got.map((field) => `"${field}"`).join(" and ")}.`,
+  );
+}
+
+/** @throws payload_too_large */
+export function readPayload(payload: Payload | undefined, limits: Limits): Payload | null {
+  if (payload === undefined) return null;
+  const bytes = Buffer.byteLength(JSON.stringify(payload));
+  if (bytes > limits.payloadBytes) {
+    throw new AttuneError(
+      "payload_too_large",
+      `The payload is ${bytes} bytes as JSON; at most ${limits.payloadBytes} are allowed. Keep large content elsewhere and its address here.`,
+    );
+  }
+  return payload;
+}
+
+/**
+ * Checks a whole batch before anything of it is stored.
+ * @throws batch_too_large, duplicate_id, and what `readItem` throws, with the place in `details`
+ */
+export function readBatch(items: readonly ItemInput[], rules: ContentRules): ItemContent[] {
+  checkBatchSize(items.length, rules.limits.itemsPerBatch, "items");
+  const seen = new Map<string, number>();
+  return items.map((input, position) => {
+    const earlier = seen.get(input.id);
+    if (earlier !== undefined) {
+      throw new AttuneError(
+        "duplicate_id",
+        `The id ${JSON.stringify(input.id.slice(0, 80))} stands at ${earlier} and at ${position} of one batch; send each id once. Nothing was stored.`,
+        { details: [{ path: `/items/${position}/id`, message: `the same as /items/${earlier}/id` }] },
+      );
+    }
+    seen.set(input.id, position);
+    try {
+      return readItem(input, rules);
+    } catch (error) {
+      throw placed(error, `/items/${position}`);
+    }
+  });
+}
+
+/** The same refusal, saying where in the batch it is. */
+export function placed(error: unknown, path: string): unknown {
+  if (!(error instanceof AttuneError) || error.details !== undefined) return error;
+  return new AttuneError(error.code, `${error.message} (at ${path}; nothing of the batch was stored)`, {
+    details: [{ path, message: error.message }],
+    cause: error,
+  });
+}
+
+/** @throws batch_too_large */
+export function checkBatchSize(count: number, most: number, what: string): void {
+  if (count <= most) return;
+  throw new AttuneError(
+    "batch_too_large",
+    `The batch has ${count} ${what}; at most ${most} fit in one. Send several batches.`,
+  );
+}

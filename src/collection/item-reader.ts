@@ -1,0 +1,81 @@
+import type { Filter, Item, ItemList, ScrollItems } from "../../schemas/index.js";
+import type { ItemRecord } from "../../storage/index.js";
+import { AttuneError } from "../errors/index.js";
+import type { CollectionState } from "./collection-state.js";
+import { DEFAULT_PAGE, decodeCursor, encodeCursor } from "./cursor.js";
+import { checkFilter } from "./filter-depth.js";
+import { checkBatchSize } from "./item-content.js";
+
+export interface ReadOptions {
+  withVector?: boolean | undefined;
+}
+
+/** Reads items by id, in id order, or by filter. */
+export class ItemReader {
+  constructor(private readonly state: CollectionState) {}
+
+  /** @throws item_not_found */
+  async get(id: string, options: ReadOptions = {}): Promise<Item> {
+    const [item] = this.state.table.labelOf(id) === undefined ? [] : await this.getMany([id], options);
+    if (item !== undefined) return item;
+    throw new AttuneError("item_not_found", `There is no item ${JSON.stringify(id.slice(0, 80))} in this collection.`);
+  }
+
+  /** Items in the order of `ids`; unknown ids are left out. @throws batch_too_large */
+  async getMany(ids: string[], options: ReadOptions = {}): Promise<Item[]> {
+    checkBatchSize(ids.length, this.state.rules.limits.itemsPerBatch, "ids");
+    const known = ids.filter((id) => this.state.table.labelOf(id) !== undefined);
+    const records = await this.state.tables.items.getMany(known);
+    const found: [string, ItemRecord][] = [];
+    known.forEach((id, i) => {
+      const record = records[i];
+      if (record !== undefined) found.push([id, record]);
+    });
+    return this.show(found, options);
+  }
+
+  /** A page in id order (byte order of UTF-8). @throws invalid_cursor, filter_too_deep */
+  async scroll({ filter, limit = DEFAULT_PAGE, cursor, withVector }: ScrollItems): Promise<ItemList> {
+    const after = decodeCursor(cursor);
+    const allowed = filter === undefined ? undefined : this.select(filter);
+    const page: [string, ItemRecord][] = [];
+    let more = false;
+    for await (const entry of this.state.tables.items.entries(after === undefined ? {} : { after })) {
+      if (allowed !== undefined && !allowed.has(entry[1].label)) continue;
+      more = page.length === limit;
+      if (more) break;
+      page.push(entry);
+    }
+    const last = page.at(-1);
+    return {
+      items: await this.show(page, { withVector }),
+      ...(more && last !== undefined ? { nextCursor: encodeCursor(last[0]) } : {}),
+    };
+  }
+
+  /** @throws filter_too_deep */
+  count(filter?: Filter): number {
+    return filter === undefined ? this.state.table.count : this.select(filter).count();
+  }
+
+  /** Ids of the items that match. @throws filter_too_deep */
+  idsOf(filter: Filter): string[] {
+    return [...this.select(filter)].flatMap((label) => this.state.table.idOf(label) ?? []);
+  }
+
+  private select(filter: Filter) {
+    checkFilter(filter, this.state.rules.limits.filterDepth);
+    return this.state.payloads.select(filter, this.state.table.live);
+  }
+
+  private async show(found: [string, ItemRecord][], { withVector }: ReadOptions): Promise<Item[]> {
+    const { dimensions } = this.state.rules;
+    const rows = withVector ? await this.state.base.read(found.map(([, { label }]) => label)) : undefined;
+    return found.map(([id, { text, payload }], i) => ({
+      id,
+      ...(text === undefined ? {} : { text }),
+      payload,
+      ...(rows === undefined ? {} : { vector: Array.from(rows.subarray(i * dimensions, (i + 1) * dimensions)) }),
+    }));
+  }
+}

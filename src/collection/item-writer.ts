@@ -1,0 +1,204 @@
+import type { ItemRecord } from "../../storage/index.js";
+import { type CollectionState, SEQUENCE_KEY } from "./collection-state.js";
+import { ItemChanges, type ItemOperation, type ItemOutcome, idOf } from "./item-changes.js";
+import type { LabelAllocator } from "./label-allocator.js";
+import { type Outcome, WriteQueue } from "./write-queue.js";
+
+/** Items in one commit: large enough to share an fsync among many writers, small enough not to hold memory. */
+const COMMIT_ITEMS = 2048;
+/** A snapshot of the index is due after this many changes, or after half the collection changed, whichever is more. */
+const CHECKPOINT_CHANGES = 20_000;
+
+/**
+ * The one path by which items change. A commit goes: rows to the base file, fsync; one Level batch (here the write is
+ * acknowledged as durable); memory; index. What a crash leaves is what Level has.
+ */
+export class ItemWriter {
+  private readonly queue: WriteQueue<ItemOperation, ItemOutcome>;
+  private checkpoint: Promise<void> | undefined;
+
+  constructor(
+    private readonly state: CollectionState,
+    private readonly labels: LabelAllocator,
+  ) {
+    this.queue = new WriteQueue((operations) => this.commit(operations), COMMIT_ITEMS);
+  }
+
+  /** Resolves when the change is on disk and queries see it. @throws item_not_found, payload_too_large */
+  write(operation: ItemOperation): Promise<ItemOutcome> {
+    return this.queue.push(operation, operation.mutations.length);
+  }
+
+  /** Runs `section` while no write is in progress. */
+  exclusive<T>(section: () => Promise<T>): Promise<T> {
+    return this.queue.exclusive(section);
+  }
+
+  async close(): Promise<void> {
+    await this.queue.idle();
+    await this.checkpoint;
+  }
+
+  private async commit(operations: ItemOperation[]): Promise<Outcome<ItemOutcome>[]> {
+    const before = await this.readRecords(operations);
+    const stored = await this.readRows(operations, before);
+    const changes = new ItemChanges(
+      {
+        limits: this.state.rules.limits,
+        before: (id) => before.get(id),
+        sameVector: (label, vector) => stored.get(label)?.equals(bytesOf(vector)) ?? false,
+        takeLabel: () => this.labels.take(),
+      },
+      this.state.sequence,
+    );
+    const outcomes = operations.map((operation): Outcome<ItemOutcome> => {
+      try {
+        return { result: changes.apply(operation) };
+      } catch (error) {
+        return { error };
+      }
+    });
+    try {
+      await this.store(changes, before);
+    } finally {
+      this.labels.giveBack(this.unused(changes));
+    }
+    return outcomes;
+  }
+
+  private async store(changes: ItemChanges, before: Map<string, ItemRecord>): Promise<void> {
+    const { state } = this;
+    if (changes.records.size === 0) return;
+    const added = liveLabels(changes);
+    const base = await this.baseRows(added, changes);
+    await state.base.write(added, base);
+    await state.active.writeRows(added, base);
+    if (state.storage.durability === "fsync" && added.length > 0) await state.base.sync();
+    const operations = [...changes.records].map(([id, record]) =>
+      record === undefined ? state.tables.items.delete(id) : state.tables.items.put(id, record),
+    );
+    await state.storage.write([...operations, state.tables.state.put(SEQUENCE_KEY, changes.sequence)]);
+    // From here on the write is durable and must show, whatever the index says. New points go in before old ones leave, so
+    // that no item is missing in between.
+    try {
+      await state.active.add(added);
+    } finally {
+      const removed = this.show(changes, before);
+      this.labels.setAside(removed);
+      await state.active.remove(removed);
+    }
+    this.checkpointWhenDue();
+  }
+
+  /** Makes a committed batch visible; returns the labels it freed. */
+  private show(changes: ItemChanges, before: Map<string, ItemRecord>): Uint32Array {
+    const { table, payloads } = this.state;
+    const freed: number[] = [];
+    for (const [id, record] of changes.records) {
+      const old = before.get(id);
+      if (old !== undefined && old.label !== record?.label) {
+        freed.push(old.label);
+        payloads.remove(old.label);
+      }
+      if (record === undefined) table.remove(id);
+      else {
+        table.set(id, record.label, record.contentSequence);
+        payloads.set(record.label, record.payload);
+      }
+    }
+    this.state.sequence = changes.sequence;
+    this.state.active.sequence = changes.sequence;
+    return Uint32Array.from(freed);
+  }
+
+  private async readRecords(operations: ItemOperation[]): Promise<Map<string, ItemRecord>> {
+    const ids = new Set(operations.flatMap(({ mutations }) => mutations.map(idOf)));
+    const known = [...ids].filter((id) => this.state.table.labelOf(id) !== undefined);
+    const records = await this.state.tables.items.getMany(known);
+    const found = new Map<string, ItemRecord>();
+    known.forEach((id, position) => {
+      const record = records[position];
+      if (record !== undefined) found.set(id, record);
+    });
+    return found;
+  }
+
+  /** Stored base rows of the items to which vectors are put, to tell the same vector sent again. */
+  private async readRows(operations: ItemOperation[], before: Map<string, ItemRecord>): Promise<Map<number, Buffer>> {
+    const labels = new Set<number>();
+    for (const { mutations } of operations) {
+      for (const mutation of mutations) {
+        if (mutation.kind !== "put" || mutation.content.vector === undefined) continue;
+        const record = before.get(mutation.content.id);
+        if (record !== undefined) labels.add(record.label);
+      }
+    }
+    const order = [...labels];
+    if (order.length === 0) return new Map();
+    const bytes = bytesOf(await this.state.base.read(order));
+    const rowBytes = bytes.length / order.length;
+    return new Map(order.map((label, i) => [label, bytes.subarray(i * rowBytes, (i + 1) * rowBytes)]));
+  }
+
+  private async baseRows(labels: Uint32Array, changes: ItemChanges): Promise<Float32Array> {
+    const { dimensions } = this.state.rules;
+    const rows = new Float32Array(labels.length * dimensions);
+    const missing: { position: number; text: string }[] = [];
+    labels.forEach((label, position) => {
+      const content = changes.contents.get(label);
+      if (content?.base !== undefined) rows.set(content.base, position * dimensions);
+      else if (content?.text !== undefined) missing.push({ position, text: content.text });
+    });
+    if (missing.length > 0) {
+      // The item had this text when the request came and was changed by another before this commit.
+      const encoded = await this.state.embedder.embed(
+        missing.map(({ text }) => text),
+        "item",
+      );
+      missing.forEach(({ position }, i) => {
+        rows.set(encoded.subarray(i * dimensions, (i + 1) * dimensions), position * dimensions);
+      });
+    }
+    return rows;
+  }
+
+  /** Labels taken by a batch that no item has: of requests that were refused, replaced within the batch, or not stored. */
+  private unused(changes: ItemChanges): number[] {
+    return [...changes.contents.keys()].filter((label) => this.state.table.idOf(label) === undefined);
+  }
+
+  private checkpointWhenDue(): void {
+    const { state } = this;
+    const changed = state.sequence - state.active.checkpointed;
+    if (this.checkpoint !== undefined || changed < Math.max(CHECKPOINT_CHANGES, state.table.count / 2)) return;
+    this.checkpoint = checkpointActive(state)
+      .catch((error: unknown) => state.log.warn(`A snapshot of the index was not written: ${String(error)}`))
+      .finally(() => {
+        this.checkpoint = undefined;
+      });
+  }
+}
+
+/** Writes a snapshot of the active generation, then how far its rows reach. */
+export async function checkpointActive(state: CollectionState): Promise<void> {
+  await state.active.use(async () => {
+    const { active } = state;
+    await active.checkpoint();
+    const stored = await state.tables.generations.get(active.number);
+    if (stored === undefined) return;
+    const record = { ...stored, rowsSequence: active.checkpointed, items: state.table.count };
+    await state.storage.write([state.tables.generations.put(active.number, record)]);
+  });
+}
+
+function liveLabels(changes: ItemChanges): Uint32Array {
+  const labels: number[] = [];
+  for (const record of changes.records.values()) {
+    if (record !== undefined && changes.contents.has(record.label)) labels.push(record.label);
+  }
+  return Uint32Array.from(labels).sort();
+}
+
+function bytesOf(rows: Float32Array): Buffer {
+  return Buffer.from(rows.buffer, rows.byteOffset, rows.byteLength);
+}

@@ -1,0 +1,115 @@
+import type { FineTuneOptions, Job, JobList, JobStatus } from "../../schemas/index.js";
+import type { Storage } from "../../storage/index.js";
+import { AttuneError } from "../errors/index.js";
+import type { StoredJob, Tables } from "./collection-state.js";
+import { DEFAULT_PAGE, decodeCursor, encodeCursor, type PageOptions } from "./cursor.js";
+
+const ENDED: ReadonlySet<JobStatus> = new Set(["promoted", "ready", "rejected", "failed", "cancelled", "interrupted"]);
+
+export type JobListener = (job: Job) => void;
+
+/** The jobs of one collection: in memory, in Level at every change but mere progress, and told to whoever watches. */
+export class JobBook {
+  private readonly jobs = new Map<number, StoredJob>();
+  private readonly listeners = new Map<number, Set<JobListener>>();
+
+  private constructor(
+    private readonly storage: Storage,
+    private readonly tables: Tables,
+  ) {}
+
+  /** Reads the jobs; those that a crash cut off are marked interrupted. */
+  static async open(storage: Storage, tables: Tables): Promise<JobBook> {
+    const book = new JobBook(storage, tables);
+    for await (const [number, job] of tables.jobs.entries()) book.jobs.set(number, job);
+    for (const { number, status } of [...book.jobs.values()]) {
+      if (ENDED.has(status)) continue;
+      const reason = "The server stopped while the job was under way; nothing of it went live. Start it again.";
+      await book.change(number, { status: "interrupted", reason });
+    }
+    return book;
+  }
+
+  async create(number: number, kind: Job["kind"], options: FineTuneOptions, generation?: number): Promise<StoredJob> {
+    const job: StoredJob = {
+      number,
+      id: String(number),
+      kind,
+      status: "queued",
+      progress: { done: 0, total: 0, unit: "steps" },
+      options,
+      lossCurve: [],
+      timings: {},
+      createdAt: new Date().toISOString(),
+      ...(generation === undefined ? {} : { generation }),
+    };
+    await this.storage.write([this.tables.jobs.put(number, job)]);
+    this.jobs.set(number, job);
+    return job;
+  }
+
+  /** @throws fine_tune_not_found */
+  get(id: string): StoredJob {
+    const job = /^[1-9][0-9]{0,15}$/.test(id) ? this.jobs.get(Number(id)) : undefined;
+    if (job !== undefined) return job;
+    throw new AttuneError(
+      "fine_tune_not_found",
+      `There is no job ${JSON.stringify(id.slice(0, 80))} in this collection.`,
+    );
+  }
+
+  list(page: PageOptions): JobList {
+    const after = Number(decodeCursor(page.cursor) ?? 0);
+    const limit = page.limit ?? DEFAULT_PAGE;
+    const rest = [...this.jobs.values()].filter(({ number }) => number > after).sort((a, b) => a.number - b.number);
+    const shown = rest.slice(0, limit);
+    const last = shown.at(-1);
+    return {
+      fineTunes: shown.map(publicJob),
+      ...(rest.length > limit && last !== undefined ? { nextCursor: encodeCursor(last.id) } : {}),
+    };
+  }
+
+  /** Jobs that are queued or running. */
+  open(): StoredJob[] {
+    return [...this.jobs.values()].filter(({ status }) => !ENDED.has(status));
+  }
+
+  /** Tells `listener` the present state at once, then each change until the job has ended. */
+  watch(id: string, listener: JobListener): () => void {
+    const job = this.get(id);
+    listener(publicJob(job));
+    if (ENDED.has(job.status)) return () => {};
+    const listeners = this.listeners.get(job.number) ?? new Set();
+    this.listeners.set(job.number, listeners.add(listener));
+    return () => listeners.delete(listener);
+  }
+
+  /** A change that is not worth a write: progress. */
+  show(number: number, change: Partial<StoredJob>): void {
+    const job = this.merged(number, change);
+    this.jobs.set(number, job);
+    for (const listener of this.listeners.get(number) ?? []) listener(publicJob(job));
+    if (ENDED.has(job.status)) this.listeners.delete(number);
+  }
+
+  async change(number: number, change: Partial<StoredJob>): Promise<void> {
+    await this.storage.write([this.operation(number, change)]);
+    this.show(number, change);
+  }
+
+  /** The same as `change`, as part of somebody else's atomic write; `show` follows when it is done. */
+  operation(number: number, change: Partial<StoredJob>) {
+    return this.tables.jobs.put(number, this.merged(number, change));
+  }
+
+  private merged(number: number, change: Partial<StoredJob>): StoredJob {
+    const job = this.jobs.get(number);
+    if (job === undefined) throw new Error(`job ${number} is not in the book`);
+    return { ...job, ...change };
+  }
+}
+
+export function publicJob({ number: _, ...job }: StoredJob): Job {
+  return job;
+}

@@ -1,0 +1,116 @@
+import type { FineTuneOptions, Job } from "../../schemas/index.js";
+import { AttuneError } from "../errors/index.js";
+import type { StoredJob } from "./collection-state.js";
+import { type FineTuneParts, runFineTuneJob } from "./fine-tune-job.js";
+import { switchTo } from "./generation-switch.js";
+import { publicJob } from "./job-book.js";
+import { JobReport } from "./job-report.js";
+import type { Slot } from "./slot.js";
+
+const CANCELLED = "Cancelled on request.";
+
+/** Runs the jobs of one collection, one after the other; training takes the database's one slot, since it takes cores. */
+export class JobRunner {
+  private last: Promise<void> = Promise.resolve();
+  private readonly controllers = new Map<number, AbortController>();
+
+  constructor(
+    private readonly parts: FineTuneParts,
+    private readonly slot: Slot,
+  ) {}
+
+  async fineTune(options: FineTuneOptions): Promise<StoredJob> {
+    return this.enqueue("fine-tune", options);
+  }
+
+  async activation(generation: number): Promise<StoredJob> {
+    return this.enqueue("activation", {}, generation);
+  }
+
+  /** Asks a job to stop; a queued one ends at once. @throws fine_tune_not_found, job_finished */
+  async cancel(id: string): Promise<Job> {
+    const job = this.parts.jobs.get(id);
+    const controller = this.controllers.get(job.number);
+    if (controller === undefined) {
+      throw new AttuneError("job_finished", `The job ${id} has ended (${job.status}) and cannot be cancelled.`);
+    }
+    controller.abort(new Cancelled("cancelled"));
+    if (job.status === "queued") {
+      this.controllers.delete(job.number);
+      await this.parts.jobs.change(job.number, { status: "cancelled", reason: CANCELLED });
+    }
+    return publicJob(this.parts.jobs.get(id));
+  }
+
+  /** Stops what runs and waits for it; jobs under way end as `interrupted`. */
+  async close(): Promise<void> {
+    for (const controller of this.controllers.values()) controller.abort(new Cancelled("interrupted"));
+    await this.last;
+  }
+
+  private async enqueue(kind: Job["kind"], options: FineTuneOptions, generation?: number): Promise<StoredJob> {
+    const { state, jobs } = this.parts;
+    const number = state.record.nextJob;
+    // Taken before anything is awaited, so that two requests never share a number.
+    state.record = { ...state.record, nextJob: number + 1 };
+    const controller = new AbortController();
+    this.controllers.set(number, controller);
+    await state.storage.write([state.storage.collections.put(state.record.name, state.record)]);
+    const job = await jobs.create(number, kind, options, generation);
+    this.last = this.last.then(() => this.run(job, controller.signal));
+    return job;
+  }
+
+  private async run(job: StoredJob, signal: AbortSignal): Promise<void> {
+    const { jobs, state } = this.parts;
+    const release = await this.slot.take();
+    const report = new JobReport(jobs, job);
+    try {
+      if (jobs.get(job.id).status === "cancelled") return;
+      signal.throwIfAborted();
+      await jobs.change(job.number, { status: "running" });
+      if (job.kind === "fine-tune") await runFineTuneJob(job, this.parts, report, signal);
+      else await this.activate(job, report, signal);
+    } catch (error) {
+      await this.fail(job, error, report).catch((failure: unknown) => {
+        state.log.error(`The end of job ${job.id} could not be recorded: ${String(failure)}`);
+      });
+    } finally {
+      release();
+      this.controllers.delete(job.number);
+    }
+  }
+
+  private async activate(job: StoredJob, report: JobReport, signal: AbortSignal): Promise<void> {
+    const number = job.generation ?? -1;
+    const stored = await this.parts.state.tables.generations.get(number);
+    if (stored === undefined) {
+      throw new AttuneError("generation_not_found", `Generation ${number} was collected before it could be activated.`);
+    }
+    await switchTo(stored, job, this.parts, report, signal);
+  }
+
+  private async fail(job: StoredJob, error: unknown, report: JobReport): Promise<void> {
+    const { jobs, state } = this.parts;
+    if (state.record.activeGeneration === jobs.get(job.id).generation && jobs.get(job.id).status === "promoted") {
+      state.log.warn(`After job ${job.id} went live: ${String(error)}`);
+      return;
+    }
+    const timings = report.done();
+    if (error instanceof Cancelled) {
+      const reason = error.status === "interrupted" ? "The server was stopped while the job was under way." : CANCELLED;
+      await jobs.change(job.number, { status: error.status, reason, timings });
+      return;
+    }
+    const reason = error instanceof AttuneError ? error.message : `Unexpected: ${String(error)}`;
+    state.log.error(`Job ${job.id} failed: ${error instanceof Error ? (error.stack ?? reason) : reason}`);
+    await jobs.change(job.number, { status: "failed", reason, timings });
+  }
+}
+
+/** The reason of an abort: what the job's status becomes. */
+class Cancelled extends Error {
+  constructor(readonly status: "cancelled" | "interrupted") {
+    super(status);
+  }
+}

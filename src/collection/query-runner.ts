@@ -1,0 +1,155 @@
+import type { Filter, Hit, Query, QueryBatchResult, QueryResult } from "../../schemas/index.js";
+import { AttuneError } from "../errors/index.js";
+import type { Bitmap, SearchHits } from "../index/index.js";
+import { metricOf, readVector } from "../vector/index.js";
+import type { CollectionState } from "./collection-state.js";
+import { checkFilter } from "./filter-depth.js";
+import { checkBatchSize, checkText, placed } from "./item-content.js";
+import type { LiveGeneration } from "./live-generation.js";
+
+const DEFAULT_K = 10;
+
+/** A query whose vector is in the generation's space. */
+interface Prepared {
+  query: Query;
+  row: Float32Array;
+  k: number;
+  /** Label of the item that the query is about, which is not a result. */
+  self: number | undefined;
+}
+
+/** Answers queries, each wholly within one generation. */
+export class QueryRunner {
+  constructor(private readonly state: CollectionState) {}
+
+  async run(query: Query): Promise<QueryResult> {
+    const started = performance.now();
+    this.check(query);
+    const generation = this.state.active;
+    return generation.use(async () => {
+      const row = await this.rowOf(query, generation);
+      const results = await this.search(this.prepare(query, row), generation);
+      return { generation: generation.number, tookMs: elapsed(started), results };
+    });
+  }
+
+  async runBatch(queries: Query[]): Promise<QueryBatchResult> {
+    const started = performance.now();
+    checkBatchSize(queries.length, this.state.rules.limits.queriesPerBatch, "queries");
+    queries.forEach((query, i) => {
+      try {
+        this.check(query);
+      } catch (error) {
+        throw placed(error, `/queries/${i}`);
+      }
+    });
+    const generation = this.state.active;
+    return generation.use(async () => {
+      const rows = await this.rowsOf(queries, generation);
+      const results = await Promise.all(
+        queries.map((query, i) => this.search(this.prepare(query, rows[i] ?? new Float32Array()), generation)),
+      );
+      return { generation: generation.number, tookMs: elapsed(started), results };
+    });
+  }
+
+  /** @throws validation_failed, wrong_modality, filter_too_deep and what a text can be refused for */
+  private check(query: Query): void {
+    const given = (["text", "vector", "itemId"] as const).filter((field) => query[field] !== undefined);
+    if (given.length !== 1) {
+      throw new AttuneError(
+        "validation_failed",
+        `A query has exactly one of text, vector and itemId; this one has ${given.length === 0 ? "none" : given.join(" and ")}.`,
+      );
+    }
+    const { limits } = this.state.rules;
+    if (query.k !== undefined && query.k > limits.k) {
+      throw new AttuneError("validation_failed", `k is ${query.k}; at most ${limits.k} results are given at once.`, {
+        details: [{ path: "/k", message: `must be <= ${limits.k}` }],
+      });
+    }
+    if (query.text !== undefined) checkText(query.text);
+    if (query.filter !== undefined) checkFilter(query.filter, limits.filterDepth);
+  }
+
+  private async rowsOf(queries: Query[], generation: LiveGeneration): Promise<Float32Array[]> {
+    // The encoder, the head and the index each merge what arrives together.
+    return Promise.all(queries.map((query) => this.rowOf(query, generation)));
+  }
+
+  private async rowOf(query: Query, generation: LiveGeneration): Promise<Float32Array> {
+    const { dimensions, metric } = this.state.rules;
+    if (query.text !== undefined) return generation.project(await this.state.embedder.embed([query.text], "query"));
+    if (query.vector !== undefined) return generation.project(readVector(query.vector, dimensions, metric));
+    return generation.rows.read([this.labelOf(query.itemId ?? "")]);
+  }
+
+  /** @throws item_not_found */
+  private labelOf(id: string): number {
+    const label = this.state.table.labelOf(id);
+    if (label !== undefined) return label;
+    throw new AttuneError("item_not_found", `There is no item ${JSON.stringify(id.slice(0, 80))} in this collection.`);
+  }
+
+  private prepare(query: Query, row: Float32Array): Prepared {
+    const self = query.itemId === undefined ? undefined : this.state.table.labelOf(query.itemId);
+    return { query, row, k: query.k ?? DEFAULT_K, self };
+  }
+
+  private async search(prepared: Prepared, generation: LiveGeneration): Promise<Hit[]> {
+    const { query, row, k, self } = prepared;
+    const allow = this.allowed(query.filter);
+    const [hits] = await generation.index.search(row, 1, {
+      k: self === undefined ? k : k + 1,
+      efSearch: query.efSearch ?? this.state.settings.index.efSearch,
+      ...(query.exact === undefined ? {} : { exact: query.exact }),
+      ...(allow === undefined ? {} : { allow }),
+    });
+    return hits === undefined ? [] : this.show(hits, prepared);
+  }
+
+  private allowed(filter: Filter | undefined): Bitmap | undefined {
+    return filter === undefined ? undefined : this.state.payloads.select(filter, this.state.table.live);
+  }
+
+  private async show(hits: SearchHits, { query, k, self }: Prepared): Promise<Hit[]> {
+    const space = metricOf(this.state.rules.metric);
+    const found: (Hit & { label: number })[] = [];
+    hits.labels.forEach((label, i) => {
+      const id = this.state.table.idOf(label);
+      const distance = hits.distances[i] ?? Number.NaN;
+      const score = space.score(distance);
+      if (id === undefined || label === self || (query.minScore !== undefined && score < query.minScore)) return;
+      found.push({ id, score, distance, label });
+    });
+    found.sort((a, b) => a.distance - b.distance || compareIds(a.id, b.id));
+    const shown = found.slice(0, k);
+    if (query.withPayload !== false) await this.addPayloads(shown);
+    if (query.withVector === true) await this.addVectors(shown);
+    return shown.map(({ label: _, ...hit }) => hit);
+  }
+
+  private async addPayloads(hits: Hit[]): Promise<void> {
+    const records = await this.state.tables.items.getMany(hits.map(({ id }) => id));
+    hits.forEach((hit, i) => {
+      hit.payload = records[i]?.payload ?? null;
+    });
+  }
+
+  private async addVectors(hits: (Hit & { label: number })[]): Promise<void> {
+    const { dimensions } = this.state.rules;
+    const rows = await this.state.base.read(hits.map(({ label }) => label));
+    hits.forEach((hit, i) => {
+      hit.vector = Array.from(rows.subarray(i * dimensions, (i + 1) * dimensions));
+    });
+  }
+}
+
+/** Byte order of UTF-8, which is the order of lists. */
+function compareIds(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+function elapsed(started: number): number {
+  return Math.round((performance.now() - started) * 1000) / 1000;
+}

@@ -1,0 +1,76 @@
+import { isDeepStrictEqual } from "node:util";
+import type { CollectionSettings, CreateCollection, PatchCollection } from "../../schemas/index.js";
+import { AttuneError } from "../errors/index.js";
+import type { Limits } from "./limits.js";
+
+const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+const BUILT_IN_TEXT_ENCODER = "use-lite";
+
+/** @throws validation_failed */
+export function checkCollectionName(name: string): void {
+  if (NAME.test(name)) return;
+  throw new AttuneError(
+    "validation_failed",
+    `The collection name ${JSON.stringify(name.slice(0, 100))} is not allowed: 1 to 63 characters of a-z, 0-9, _ and -, starting with a letter or a digit.`,
+    { details: [{ path: "/name", message: "must match ^[a-z0-9][a-z0-9_-]{0,62}$" }] },
+  );
+}
+
+/** What was asked for, every default filled in; `dimensions` is the encoder's for text and comes later. */
+export type RequestedSettings = Omit<CollectionSettings, "dimensions"> & { dimensions?: number };
+
+/**
+ * Fills in the defaults and refuses settings that cannot be.
+ * @throws invalid_setting
+ */
+export function requestSettings(given: CreateCollection, limits: Limits): RequestedSettings {
+  if (given.modality === "vector") checkVectorSettings(given, limits);
+  else if (given.dimensions !== undefined) {
+    throw impossible(
+      "dimensions",
+      `dimensions is for vector collections; a ${given.modality} collection takes its encoder's.`,
+    );
+  }
+  const encoder = given.modality === "text" ? (given.encoder ?? BUILT_IN_TEXT_ENCODER) : undefined;
+  return {
+    modality: given.modality,
+    ...(encoder === undefined ? {} : { encoder }),
+    ...(given.prompts === undefined ? {} : { prompts: given.prompts }),
+    ...(given.dimensions === undefined ? {} : { dimensions: given.dimensions }),
+    metric: given.metric ?? "cosine",
+    index: { m: 16, efConstruction: 200, efSearch: 64, ...given.index },
+    autoTune: given.autoTune ?? null,
+    keepGenerations: given.keepGenerations ?? 3,
+  };
+}
+
+function checkVectorSettings(given: CreateCollection, limits: Limits): void {
+  if (given.dimensions === undefined) {
+    throw impossible("dimensions", "A vector collection needs its dimensions, for example 512.");
+  }
+  if (given.dimensions > limits.dimensions) {
+    throw impossible("dimensions", `dimensions is ${given.dimensions}; at most ${limits.dimensions} are allowed here.`);
+  }
+  if (given.encoder !== undefined)
+    throw impossible("encoder", "A vector collection has no encoder; leave encoder out.");
+  if (given.prompts !== undefined)
+    throw impossible("prompts", "Prompts are put before texts; a vector collection has none.");
+}
+
+function impossible(field: string, message: string): AttuneError {
+  return new AttuneError("invalid_setting", message, { details: [{ path: `/${field}`, message }] });
+}
+
+/** Creation is idempotent: the same request again finds the same settings, whatever was patched since. */
+export function sameSettings(a: RequestedSettings, b: RequestedSettings): boolean {
+  return isDeepStrictEqual(a, b);
+}
+
+export function patchSettings(current: CollectionSettings, patch: PatchCollection): CollectionSettings {
+  return {
+    ...current,
+    index: { ...current.index, ...patch.index },
+    ...(patch.autoTune === undefined ? {} : { autoTune: patch.autoTune }),
+    ...(patch.keepGenerations === undefined ? {} : { keepGenerations: patch.keepGenerations }),
+  };
+}
