@@ -16,7 +16,7 @@ export type StorageErrorCode =
   | "invalid_record"
   /** A key handed in cannot be a key of that table. */
   | "invalid_key"
-  /** Level could not write or sync a batch: nothing of it is acknowledged. */
+  /** A batch or rows could not be written or synced, for example on a full disk: nothing of it is acknowledged. */
   | "write_failed"
   /** The storage or file has been closed. */
   | "storage_closed"

@@ -3,14 +3,14 @@ import { FORMAT_KEY } from "./keys.js";
 import { type Database, writeBatch } from "./level.js";
 import type { Operation } from "./operation.js";
 
-/** The format that this version writes; FORMAT.md describes it. */
-export const FORMAT_VERSION = 1;
-
 /** Brings a directory from one format to the next; what it returns is written in one batch with the new version. */
 export type Upgrade = (database: Database) => Promise<Operation[]>;
 
 /** `UPGRADES[n - 1]` leads from format n to n + 1. */
-export const UPGRADES: readonly Upgrade[] = [];
+const UPGRADES: readonly Upgrade[] = [];
+
+/** The format that this version writes; FORMAT.md describes it. */
+export const FORMAT_VERSION = UPGRADES.length + 1;
 
 /**
  * Reads the format version, writes it into an empty database, and runs the upgrades that are missing, one batch a step, so

@@ -69,7 +69,7 @@ export class VectorFile {
    * Writes row i of `rows` (n x dimensions) at `labels[i]`, in any order; of a label that stands there twice the last row wins.
    * Concurrent calls must not share labels. Nothing is promised about a crash before `sync`.
    *
-   * @throws invalid_rows, storage_closed
+   * @throws invalid_rows, write_failed, storage_closed
    */
   write(labels: ArrayLike<number>, rows: Float32Array): Promise<void> {
     return this.#track(async () => {
@@ -85,7 +85,7 @@ export class VectorFile {
     });
   }
 
-  /** Returns when everything written before the call is on disk (fdatasync); concurrent calls share one. @throws storage_closed */
+  /** Returns when everything written before the call is on disk (fdatasync); concurrent calls share one. @throws write_failed, storage_closed */
   sync(): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(this.#closedError());
     // A sync under way may have begun before the caller's writes: only the next one covers them, whoever asks for it.
@@ -141,9 +141,12 @@ export class VectorFile {
 
   #startSync(): Promise<void> {
     this.#nextSync = undefined;
-    const mine = this.#file.datasync().finally(() => {
-      if (this.#syncing === mine) this.#syncing = undefined;
-    });
+    const mine = this.#file
+      .datasync()
+      .catch((error) => this.#failed(error))
+      .finally(() => {
+        if (this.#syncing === mine) this.#syncing = undefined;
+      });
     this.#syncing = mine;
     return mine;
   }
@@ -157,6 +160,10 @@ export class VectorFile {
     } finally {
       this.#underWay.delete(promise);
     }
+  }
+
+  #failed(error: unknown): never {
+    throw new StorageError("write_failed", `Cannot write ${this.path}: ${reasonOf(error)}.`, { cause: error });
   }
 
   #closedError(): StorageError {
@@ -194,7 +201,8 @@ export class VectorFile {
       const length = Math.min(bytes.length - done, MAX_TRANSFER_BYTES);
       const moved =
         direction === "write"
-          ? (await this.#file.write(bytes, done, length, start + done)).bytesWritten
+          ? (await this.#file.write(bytes, done, length, start + done).catch((error) => this.#failed(error)))
+              .bytesWritten
           : (await this.#file.read(bytes, done, length, start + done)).bytesRead;
       if (moved === 0)
         throw new StorageError(

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type TestContext, test } from "node:test";
 import { Storage } from "../../storage/index.js";
@@ -28,7 +29,7 @@ test("a directory open in another process is refused by name and pid, until that
 
 test("a second open in the same process is refused and leaves the lock in force", async (t) => {
   const directory = temporaryDirectory(t);
-  const link = `${directory}-link`;
+  const link = join(temporaryDirectory(t), "link");
   symlinkSync(directory, link);
   const storage = await Storage.open(directory);
   await assert.rejects(Storage.open(directory), { code: "data_locked", message: /this process/ });
@@ -38,7 +39,6 @@ test("a second open in the same process is refused and leaves the lock in force"
   await storage.close();
   const again = await Storage.open(link);
   await again.close();
-  (await import("node:fs")).rmSync(link);
 });
 
 test("of two opens at once one wins", async (t) => {

@@ -122,14 +122,8 @@ test("numbers and decimal strings come in numeric order and as they were put", a
   await storage.write(numbers.flatMap((n) => [jobs.put(n, { n }), feedback.put(String(n), said)]));
   assert.deepEqual(await collect(jobs.entries()), sorted);
   assert.deepEqual(await collect(feedback.entries()), sorted.map(String));
-  assert.deepEqual(
-    await collect(jobs.entries({ after: 10, limit: 3, reverse: true })),
-    [9, 1, 0]
-      .filter((n) => sorted.includes(n))
-      .concat(sorted.filter((n) => n < 10 && n > 1 && n !== 9))
-      .sort((a, b) => b - a)
-      .slice(0, 3),
-  );
+  const below10 = sorted.filter((n) => n < 10).toReversed();
+  assert.deepEqual(await collect(jobs.entries({ after: 10, limit: 3, reverse: true })), below10.slice(0, 3));
   assert.deepEqual(await feedback.get("10"), said);
 });
 
