@@ -17,7 +17,10 @@ import type { GenerationRecord } from "./records/generation.js";
 import type { JobRecord } from "./records/job.js";
 import { LevelTable, type Table } from "./table.js";
 
-/** `fsync`: a write is acknowledged when it is on disk. `os`: when the operating system has it (it survives a crash of the process, not of the machine). */
+/**
+ * When a write is acknowledged. `fsync`: when it is on disk. `os`: when the operating system has it, so that it survives a crash of the
+ * process, not of the machine.
+ */
 export type Durability = "fsync" | "os";
 
 export interface StorageOptions {
