@@ -38,6 +38,11 @@ export interface HnswIndexOptions extends IndexOptions {
   /** Added to the priority number of the index's thread (Linux): 0 normal to 19 lowest. @default 0 */
   niceness?: number;
   log?: (message: string) => void;
+  /**
+   * Called with removed labels once no search can answer them any more (soon after `remove` resolves): from then on a
+   * label may stand for another row, because the graph never mixes up two rows of one label.
+   */
+  onCompacted?: (labels: Uint32Array) => void;
 }
 
 interface OpenCall {
@@ -54,7 +59,7 @@ interface OpenCall {
  * @throws internal the row file cannot be read, or holds fewer rows than are live
  */
 export async function openHnswIndex(options: HnswIndexOptions): Promise<VectorIndex> {
-  const { log = () => {}, ...plain } = options;
+  const { log = () => {}, onCompacted = () => {}, ...plain } = options;
   checkParameters(options.parameters);
   const engine: EngineOptions = {
     identity: "",
@@ -64,7 +69,7 @@ export async function openHnswIndex(options: HnswIndexOptions): Promise<VectorIn
     niceness: 0,
     ...plain,
   };
-  const index = new HnswIndex(engine, log);
+  const index = new HnswIndex(engine, log, onCompacted);
   await index.ready;
   return index;
 }
@@ -75,11 +80,15 @@ class HnswIndex implements VectorIndex {
   readonly #worker: Worker;
   readonly #exited: Promise<void>;
   readonly #open = new Map<number, OpenCall>();
+  readonly #onCompacted: (labels: Uint32Array) => void;
+  /** Searches not answered yet. */
+  readonly #searches = new Set<Promise<unknown>>();
   #waiting: { call: SearchCall; queries: Float32Array }[] = [];
   #nextId = 1;
   #end: AttuneError | undefined;
 
-  constructor(options: EngineOptions, log: (message: string) => void) {
+  constructor(options: EngineOptions, log: (message: string) => void, onCompacted: (labels: Uint32Array) => void) {
+    this.#onCompacted = onCompacted;
     this.#dimensions = options.rows.dimensions;
     this.#worker = new Worker(new URL("./hnsw-worker.js", import.meta.url), { workerData: options });
     this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
@@ -97,17 +106,26 @@ class HnswIndex implements VectorIndex {
   }
 
   async remove(labels: Uint32Array): Promise<void> {
-    await this.#call("remove", { labels });
+    const removed = labels.slice();
+    await this.#call("remove", { labels: removed });
+    // A search that began before may still answer them. The turn of the loop lets its caller look the labels up.
+    void Promise.allSettled(this.#searches).then(() => setImmediate(() => this.#compacted(removed)));
   }
 
   /** Calls made in one turn of the event loop travel in one message. */
   async search(queries: Float32Array, count: number, options: SearchOptions): Promise<SearchHits[]> {
     checkSearch(queries, count, this.#dimensions, options);
     const { k, efSearch, exact, allow } = options;
-    return (await this.#send((id) => {
+    const answer = this.#send((id) => {
       const call: SearchCall = { id, count, k, efSearch, exact, allow: allow?.words.slice() };
       if (this.#waiting.push({ call, queries: queries.slice() }) === 1) setImmediate(() => this.#flush());
-    })) as SearchHits[];
+    });
+    this.#searches.add(answer);
+    try {
+      return (await answer) as SearchHits[];
+    } finally {
+      this.#searches.delete(answer);
+    }
   }
 
   status(): Promise<IndexStatus> {
@@ -215,6 +233,10 @@ class HnswIndex implements VectorIndex {
     const call = this.#open.get(id);
     this.#open.delete(id);
     return call;
+  }
+
+  #compacted(labels: Uint32Array): void {
+    if (this.#end === undefined) this.#onCompacted(labels);
   }
 
   /** The thread ended without being asked to. */

@@ -3,6 +3,7 @@ export { Bitmap } from "./bitmap.js";
 export { openExactIndex } from "./exact-index.js";
 export { type HnswIndexOptions, openHnswIndex } from "./hnsw-index.js";
 export type { HnswParameters } from "./hnsw-messages.js";
+export { PayloadIndex } from "./payload-index.js";
 export type {
   IndexOptions,
   IndexProgress,

@@ -1,0 +1,74 @@
+/** Values that came since the last merge; a range looks at each of these. */
+const MAX_RECENT = 1024;
+
+export interface Bounds<T> {
+  gt?: T;
+  gte?: T;
+  lt?: T;
+  lte?: T;
+}
+
+/**
+ * Distinct numbers, or distinct strings (by UTF-16 code unit, as `<` compares), with something under each, so that
+ * those within bounds are found by bisection: a sorted array, and a short list of newcomers that is merged in when it
+ * has grown.
+ */
+export class SortedValues<T extends number | string, V> {
+  #sorted: { value: T; under: V }[] = [];
+  readonly #recent = new Map<T, V>();
+
+  add(value: T, under: V): void {
+    this.#recent.set(value, under);
+    if (this.#recent.size > MAX_RECENT + this.#sorted.length / 16) this.#merge();
+  }
+
+  delete(value: T): void {
+    if (this.#recent.delete(value)) return;
+    const position = this.#firstAt(value, false);
+    if (this.#sorted[position]?.value === value) this.#sorted.splice(position, 1);
+  }
+
+  /** What is under each value that is within all bounds given. */
+  *within({ gt, gte, lt, lte }: Bounds<T>): IterableIterator<V> {
+    let start = 0;
+    let end = this.#sorted.length;
+    if (gt !== undefined) start = Math.max(start, this.#firstAt(gt, true));
+    if (gte !== undefined) start = Math.max(start, this.#firstAt(gte, false));
+    if (lt !== undefined) end = Math.min(end, this.#firstAt(lt, false));
+    if (lte !== undefined) end = Math.min(end, this.#firstAt(lte, true));
+    for (let i = start; i < end; i++) yield (this.#sorted[i] as { under: V }).under;
+    for (const [value, under] of this.#recent) {
+      const above = (gt === undefined || value > gt) && (gte === undefined || value >= gte);
+      const below = (lt === undefined || value < lt) && (lte === undefined || value <= lte);
+      if (above && below) yield under;
+    }
+  }
+
+  /** The position of the first sorted value that is at least `value`, or greater than it (`after`). */
+  #firstAt(value: T, after: boolean): number {
+    let low = 0;
+    let high = this.#sorted.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const found = (this.#sorted[middle] as { value: T }).value;
+      if (found < value || (after && found === value)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #merge(): void {
+    const recent = [...this.#recent].map(([value, under]) => ({ value, under }));
+    recent.sort((a, b) => (a.value < b.value ? -1 : 1));
+    this.#recent.clear();
+    const merged: { value: T; under: V }[] = [];
+    let next = 0;
+    for (const entry of this.#sorted) {
+      for (; next < recent.length && (recent[next] as { value: T }).value < entry.value; next++) {
+        merged.push(recent[next] as { value: T; under: V });
+      }
+      merged.push(entry);
+    }
+    this.#sorted = merged.concat(recent.slice(next));
+  }
+}
