@@ -1,0 +1,11 @@
+export { availableProviders, type Provider, type ProviderChoice } from "./providers.js";
+export {
+  type Feeds,
+  HeldTensor,
+  type HoldingResult,
+  openSession,
+  type Session,
+  type SessionOptions,
+} from "./session.js";
+export type { Tensor, TensorArray, TensorType } from "./tensor.js";
+export { openWorkerSession, type WorkerSession, type WorkerSessionOptions } from "./worker-session.js";
