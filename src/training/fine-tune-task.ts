@@ -23,7 +23,7 @@ export interface FineTuneOptions {
   learningRate: number;
   /** Where training starts: the untuned embedding, or the active generation's head. @default "base" */
   from: "base" | "active";
-  /** The gate opens when the lower bound of the mean improvement of the log-rank is above this. At least 0. @default 0 */
+  /** The gate opens when the lower bound of the mean improvement of the log-rank is above this. @default 0 */
   minGain: number;
   /** The gate closes when more than this share of untouched items' ten neighbours would be replaced, 0 to 1. @default 1 */
   maxDrift: number;
@@ -106,6 +106,8 @@ export interface FineTuneMetrics {
 export interface LossPoint {
   step: number;
   loss: number;
+  /** Mean gain of the log-rank on the validation part since the start; in the trainings of folds. */
+  validation?: number;
 }
 
 export interface FineTuneResult {
@@ -169,7 +171,7 @@ export function resolveOptions(options: Partial<FineTuneOptions>): FineTuneOptio
   need(Number.isInteger(resolved.batchSize) && resolved.batchSize >= 2, "batchSize", "an integer of at least 2");
   need(isPositive(resolved.learningRate), "learningRate", "a finite number above 0");
   need(resolved.from === "base" || resolved.from === "active", "from", '"base" or "active"');
-  need(Number.isFinite(resolved.minGain) && resolved.minGain >= 0, "minGain", "a finite number of at least 0");
+  need(Number.isFinite(resolved.minGain), "minGain", "a finite number");
   need(resolved.maxDrift >= 0 && resolved.maxDrift <= 1, "maxDrift", "a number from 0 to 1");
   need(["if-better", "always", "never"].includes(resolved.promote), "promote", '"if-better", "always" or "never"');
   return resolved;

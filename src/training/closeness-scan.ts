@@ -1,0 +1,45 @@
+import { dotAt } from "../vector/maths.js";
+import type { Engine } from "./engine.js";
+import type { RowSource } from "./row-files.js";
+
+/** Closeness of every query to a run of rows: `closeness[query * count + i]` belongs to row `start + i`. */
+export interface ClosenessBlock {
+  start: number;
+  count: number;
+  closeness: Float32Array;
+}
+
+const BLOCK_ROWS = 1024;
+
+/** Embeds all rows of a source, a block at a time, and hands out how close each query is to them. */
+export async function scanCloseness(
+  engine: Engine,
+  source: RowSource,
+  weights: Float32Array,
+  queries: Float32Array,
+  visit: (block: ClosenessBlock) => void,
+  pause: () => Promise<void> = async () => {},
+): Promise<void> {
+  for (let start = 0; start < source.count; start += BLOCK_ROWS) {
+    const count = Math.min(BLOCK_ROWS, source.count - start);
+    const rows = new Float32Array(count * engine.dimensions);
+    source.read(start, count, rows);
+    const embedded = await engine.embed(rows, weights);
+    visit({ start, count, closeness: await engine.closeness(queries, embedded) });
+    await pause();
+  }
+}
+
+/** The closeness of two embedded rows, as `closenessModel` defines it. */
+export function closenessOf(
+  engine: Engine,
+  queries: Float32Array,
+  query: number,
+  embedded: Float32Array,
+  row: number,
+): number {
+  const d = engine.dimensions;
+  const product = dotAt(queries, query * d, embedded, row * d, d);
+  if (engine.metric === "cosine") return product;
+  return product - dotAt(embedded, row * d, embedded, row * d, d) / 2;
+}

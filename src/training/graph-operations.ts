@@ -1,0 +1,21 @@
+import type { GraphBuilder, Value } from "../onnx/index.js";
+import type { TensorOperations } from "./tensor-operations.js";
+
+/** Tensor operations that add nodes to an ONNX graph. */
+export function graphOperations(graph: GraphBuilder): TensorOperations<Value> {
+  return {
+    add: (a, b) => graph.add(a, b),
+    sub: (a, b) => graph.sub(a, b),
+    mul: (a, b) => graph.mul(a, b),
+    div: (a, b) => graph.div(a, b),
+    atLeast: (a, lowest) => graph.max(a, lowest),
+    sqrt: (a) => graph.sqrt(a),
+    relu: (a) => graph.relu(a),
+    matMul: (a, b) => graph.matMul(a, b),
+    transpose: (a) => graph.transpose(a),
+    rows: (a, start, end) => graph.slice(a, [start], [end], [0]),
+    sumRows: (a) => graph.reduceSum(a, [1], true),
+    sum: (a) => graph.reduceSum(a),
+    isPositive: (a) => graph.cast(graph.greater(a, 0), "float32"),
+  };
+}

@@ -1,0 +1,125 @@
+import { midRank } from "../evaluation/index.js";
+import { TopK } from "../vector/top-k.js";
+import type { ClosenessBlock } from "./closeness-scan.js";
+
+/** Closeness computed block by block and alone differs in the last bits of float32; within this, two count as equal. */
+const TIE = 1e-6;
+
+/** One query whose targets are ranked. */
+export interface RankQuery {
+  /** Row of the query among the queries of the scan. */
+  row: number;
+  /** Closeness of each target. */
+  targets: readonly number[];
+  /** Position of each target among the scanned rows, -1 where it is none of them. */
+  targetPositions: readonly number[];
+  /** Positions that do not count: the query itself and what is known to be similar to it. Ascending. */
+  excluded: readonly number[];
+}
+
+/** Counts, over the blocks of a scan, how many rows are closer to a query than its targets. */
+export class RankCounter {
+  readonly #queries: readonly RankQuery[];
+  readonly #closer: number[][];
+  readonly #tied: number[][];
+
+  constructor(queries: readonly RankQuery[]) {
+    this.#queries = queries;
+    this.#closer = queries.map((query) => query.targets.map(() => 0));
+    this.#tied = queries.map((query) => query.targets.map(() => 0));
+  }
+
+  visit(block: ClosenessBlock): void {
+    this.#queries.forEach((query, q) => {
+      const offset = query.row * block.count;
+      const row = block.closeness.subarray(offset, offset + block.count);
+      const excluded = within(query.excluded, block);
+      query.targets.forEach((target, t) => {
+        const above = target + tolerance(target);
+        const below = target - tolerance(target);
+        let closer = 0;
+        let notFarther = 0;
+        for (let i = 0; i < row.length; i++) {
+          const value = row[i] as number;
+          // A value that is no number counts as closer: it must never make a rank look good.
+          if (!(value <= above)) closer++;
+          if (!(value < below)) notFarther++;
+        }
+        const skip = (position: number) => {
+          const value = row[position - block.start] as number;
+          if (!(value <= above)) closer--;
+          if (!(value < below)) notFarther--;
+        };
+        for (const position of excluded) skip(position);
+        const own = query.targetPositions[t] ?? -1;
+        if (own >= block.start && own < block.start + block.count && !excluded.includes(own)) skip(own);
+        this.#add(q, t, closer, notFarther - closer);
+      });
+    });
+  }
+
+  /** Rank of each target of each query, from 1; ties count half. */
+  ranks(): number[][] {
+    return this.#closer.map((counts, q) => counts.map((closer, t) => midRank(closer, this.#tied[q]?.[t] ?? 0)));
+  }
+
+  #add(query: number, target: number, closer: number, tied: number): void {
+    const closerOf = this.#closer[query] ?? [];
+    const tiedOf = this.#tied[query] ?? [];
+    closerOf[target] = (closerOf[target] ?? 0) + closer;
+    tiedOf[target] = (tiedOf[target] ?? 0) + tied;
+  }
+}
+
+/** Collects, over the blocks of a scan, the nearest rows of some queries, themselves left out. */
+export class NeighbourCollector {
+  readonly #rows: readonly number[];
+  readonly #positions: readonly number[];
+  readonly #nearest: TopK[];
+
+  /** @param rows rows of the queries in the scan; `positions` their own positions among the scanned rows */
+  constructor(rows: readonly number[], positions: readonly number[], k: number) {
+    this.#rows = rows;
+    this.#positions = positions;
+    this.#nearest = rows.map(() => new TopK(k));
+  }
+
+  visit(block: ClosenessBlock): void {
+    this.#rows.forEach((row, q) => {
+      const nearest = this.#nearest[q];
+      const offset = row * block.count;
+      for (let i = 0; i < block.count; i++) {
+        if (block.start + i === this.#positions[q]) continue;
+        const distance = -(block.closeness[offset + i] as number);
+        if (nearest && distance <= nearest.bound) nearest.push(block.start + i, distance);
+      }
+    });
+  }
+
+  /** Positions of the nearest rows of each query. The collector is empty afterwards. */
+  neighbours(): Uint32Array[] {
+    return this.#nearest.map((nearest) => nearest.sorted().labels);
+  }
+}
+
+function tolerance(target: number): number {
+  return TIE * Math.max(1, Math.abs(target));
+}
+
+/** The part of an ascending list that lies in a block. */
+function within(positions: readonly number[], block: ClosenessBlock): readonly number[] {
+  const from = lowerBound(positions, block.start);
+  const to = lowerBound(positions, block.start + block.count);
+  return from === to ? [] : positions.slice(from, to);
+}
+
+function lowerBound(sorted: readonly number[], value: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] as number) < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

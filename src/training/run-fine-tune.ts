@@ -1,0 +1,131 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { AttuneError } from "../errors/index.js";
+import { meanOf } from "../evaluation/index.js";
+import { BaseRows } from "./base-rows.js";
+import { type FineTuneContext, openContext, randomStream, STREAMS } from "./context.js";
+import { checkpointInterval } from "./early-stopping.js";
+import type { FineTuneResult, FineTuneTask } from "./fine-tune-task.js";
+import { type GateResult, runGate } from "./gate.js";
+import { headModel, identityWeights } from "./head.js";
+import type { FineTuneHooks } from "./hooks.js";
+import { gains, Judge, wholeCollection } from "./judge.js";
+import { reEmbed } from "./re-embed.js";
+import { LiveRows, MemoryRows, RowFile, type RowSource } from "./row-files.js";
+import { type TrainedHead, trainHead } from "./training-run.js";
+
+/**
+ * Runs a fine-tune in this process: the gate, and when it opens (or `promote` is `always`) the training on all feedback,
+ * the re-embedding of every live item, and a check of what was written. Meant for a process of its own: ONNX Runtime
+ * holds the thread. See `spawnFineTune`.
+ * @throws invalid_setting, not_enough_feedback, contradictory_feedback, fine_tune_failed; the signal's reason
+ */
+export async function runFineTune(task: FineTuneTask, hooks: FineTuneHooks = {}): Promise<FineTuneResult> {
+  const startedAt = performance.now();
+  hooks.signal?.throwIfAborted();
+  const context = await openContext(task, hooks);
+  try {
+    const gate = await runGate(context);
+    const result =
+      gate.passed || context.options.promote === "always" ? await build(context, gate) : refuse(context, gate);
+    result.timings.totalMs = performance.now() - startedAt;
+    return result;
+  } finally {
+    await context.close();
+  }
+}
+
+function refuse(context: FineTuneContext, gate: GateResult): FineTuneResult {
+  return {
+    outcome: "rejected",
+    reason: gate.reason,
+    written: false,
+    metrics: gate.metrics,
+    lossCurve: gate.lossCurve,
+    steps: 0,
+    foldSteps: gate.foldSteps,
+    provider: context.engine.provider,
+    timings: { trainingMs: gate.trainingMs, evaluatingMs: gate.evaluatingMs, reEmbeddingMs: 0, totalMs: 0 },
+  };
+}
+
+/** Trains on all feedback for the steps the folds chose, writes head and vectors, and checks them. */
+async function build(context: FineTuneContext, gate: GateResult): Promise<FineTuneResult> {
+  const result = { ...refuse(context, gate), written: true };
+  const { task, graph, meter } = context;
+  const refitAt = performance.now();
+  // Folds that chose no steps at all leave nothing to promote; who promotes always wants a trained head all the same.
+  const steps = Math.max(gate.steps, checkpointInterval(context.maximumSteps));
+  meter.begin("training", steps, "steps");
+  const head = await trainHead(context, graph, steps, randomStream(task.seed, STREAMS.refit));
+  const writeAt = performance.now();
+  await write(context, head);
+  const checkAt = performance.now();
+  const improvement = await finalImprovement(context, gate, head);
+  result.metrics = { ...gate.metrics, finalImprovement: improvement };
+  result.lossCurve = head.curve;
+  result.steps = head.steps;
+  result.timings.trainingMs += writeAt - refitAt;
+  result.timings.reEmbeddingMs = checkAt - writeAt;
+  result.timings.evaluatingMs += performance.now() - checkAt;
+  const kept = improvement >= context.options.minGain;
+  if (gate.passed && kept) return { ...result, outcome: "passed", reason: undefined };
+  const broken = `The vectors written improve the log-rank of all anchors by ${improvement.toFixed(4)} only, below minGain`;
+  return { ...result, outcome: "rejected", reason: gate.reason ?? broken };
+}
+
+async function write(context: FineTuneContext, head: TrainedHead): Promise<void> {
+  const { task, meter, labels, rowFile } = context;
+  const model = headModel(head.weights, task.dimensions);
+  await writeFile(task.output.head, model, { flush: true });
+  meter.begin("reEmbedding", labels.length, "rows");
+  await reEmbed({
+    head: await readFile(task.output.head),
+    dimensions: task.dimensions,
+    rows: rowFile,
+    labels,
+    path: task.output.vectors,
+    provider: context.provider,
+    threads: task.threads,
+    onBlock: async (rows) => {
+      meter.advance(rows);
+      await context.pause();
+    },
+  });
+}
+
+/** Reads the vectors back from the file and tells the mean gain of all judged anchors over the active head. */
+async function finalImprovement(context: FineTuneContext, gate: GateResult, head: TrainedHead): Promise<number> {
+  const { task, labels, engine, graph } = context;
+  const { dimensions, metric } = task;
+  const file = new RowFile(task.output.vectors, dimensions);
+  try {
+    const live = new LiveRows(file, labels);
+    await requireFinite(live, dimensions, context.pause);
+    const extra = new MemoryRows(await engine.embed(context.extra, head.weights), dimensions);
+    const vectors = new BaseRows(live, extra, dimensions, metric, randomStream(task.seed, STREAMS.scale));
+    const judge = new Judge(engine, vectors, graph, context.pause);
+    const look = await judge.look(identityWeights(dimensions), wholeCollection(vectors), {
+      judgements: gate.judgements,
+    });
+    return meanOf(gains(gate.ranksBefore, look.ranks, context.judgedBy));
+  } finally {
+    file.close();
+  }
+}
+
+/** @throws fine_tune_failed when a number of any row is infinite or none */
+async function requireFinite(rows: RowSource, dimensions: number, pause: () => Promise<void>): Promise<void> {
+  const blockRows = 1_024;
+  for (let start = 0; start < rows.count; start += blockRows) {
+    const count = Math.min(blockRows, rows.count - start);
+    const block = new Float32Array(count * dimensions);
+    rows.read(start, count, block);
+    if (!block.every(Number.isFinite)) {
+      throw new AttuneError(
+        "fine_tune_failed",
+        "The trained head gives vectors that are not finite; try a smaller learningRate or margin",
+      );
+    }
+    await pause();
+  }
+}

@@ -1,0 +1,77 @@
+import { meanOf } from "../evaluation/index.js";
+import type { Random } from "../vector/random.js";
+import { BatchSampler } from "./batch-sampler.js";
+import type { FineTuneContext } from "./context.js";
+import { checkpointInterval, EarlyStopping } from "./early-stopping.js";
+import type { FeedbackGraph } from "./feedback-graph.js";
+import type { LossPoint } from "./fine-tune-task.js";
+import { type Field, gains, type Judge } from "./judge.js";
+import type { Judgement } from "./judgement.js";
+import { restrictLines } from "./training-lines.js";
+
+export interface TrainedHead {
+  /** d x d. */
+  weights: Float32Array;
+  steps: number;
+  curve: LossPoint[];
+}
+
+/** What a training is looked at by while it runs. */
+export interface Validation {
+  judge: Judge;
+  judgements: readonly Judgement[];
+  field: Field;
+}
+
+/** Looks without a better one before a training is given up. */
+const PATIENCE = 5;
+
+/**
+ * Trains a head on what `graph` knows, up to `steps` steps.
+ * @param validation where given, the head of the best look is returned, and training ends early when looks get no better
+ */
+export async function trainHead(
+  context: FineTuneContext,
+  graph: FeedbackGraph,
+  steps: number,
+  random: Random,
+  validation?: Validation,
+): Promise<TrainedHead> {
+  const { trainer, base, meter, mined, options, start } = context;
+  const lines = restrictLines(context.lines, graph);
+  const sampler = new BatchSampler(graph, lines, mined, options.batchSize, random);
+  const state = trainer.start(start);
+  const curve: LossPoint[] = [];
+  if (lines.length === 0) return { weights: start, steps: 0, curve };
+  const look = validation && (await lookout(context, validation));
+  const stopping = new EarlyStopping(start, PATIENCE);
+  const interval = checkpointInterval(context.maximumSteps);
+  let losses: number[] = [];
+  while (state.steps < steps) {
+    losses.push(await trainer.step(state, graph, base, sampler.next()));
+    meter.advance(1);
+    await context.pause();
+    if (state.steps % interval !== 0 && state.steps < steps) continue;
+    const point: LossPoint = { step: state.steps, loss: meanOf(losses) };
+    losses = [];
+    curve.push(point);
+    if (look === undefined) continue;
+    const weights = await trainer.weights(state);
+    point.validation = await look(weights);
+    if (!stopping.look(state.steps, point.validation, () => weights)) break;
+  }
+  meter.drop(steps - state.steps);
+  const last = await trainer.weights(state);
+  trainer.release(state);
+  if (look === undefined) return { weights: last, steps: state.steps, curve };
+  return { weights: stopping.best.kept, steps: stopping.best.steps, curve };
+}
+
+/** A function that tells the mean gain of given weights on the validation part, from the start of the training on. */
+async function lookout(context: FineTuneContext, { judge, judgements, field }: Validation) {
+  const before = await judge.look(context.start, field, { judgements });
+  return async (weights: Float32Array): Promise<number> => {
+    const after = await judge.look(weights, field, { judgements });
+    return meanOf(gains(before.ranks, after.ranks, context.judgedBy));
+  };
+}
