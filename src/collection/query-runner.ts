@@ -53,7 +53,7 @@ export class QueryRunner {
     });
   }
 
-  /** @throws validation_failed, wrong_modality, filter_too_deep and what a text can be refused for */
+  /** @throws validation_failed, k_too_large, wrong_modality, filter_too_deep and what a text can be refused for */
   private check(query: Query): void {
     const given = (["text", "vector", "itemId"] as const).filter((field) => query[field] !== undefined);
     if (given.length !== 1) {
@@ -64,7 +64,7 @@ export class QueryRunner {
     }
     const { limits } = this.state.rules;
     if (query.k !== undefined && query.k > limits.k) {
-      throw new AttuneError("validation_failed", `k is ${query.k}; at most ${limits.k} results are given at once.`, {
+      throw new AttuneError("k_too_large", `k is ${query.k}; at most ${limits.k} results are given at once.`, {
         details: [{ path: "/k", message: `must be <= ${limits.k}` }],
       });
     }

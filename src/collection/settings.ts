@@ -21,7 +21,7 @@ export type RequestedSettings = Omit<CollectionSettings, "dimensions"> & { dimen
 
 /**
  * Fills in the defaults and refuses settings that cannot be.
- * @throws invalid_setting
+ * @throws invalid_setting, too_many_dimensions
  */
 export function requestSettings(given: CreateCollection, limits: Limits): RequestedSettings {
   if (given.modality === "vector") checkVectorSettings(given, limits);
@@ -49,7 +49,11 @@ function checkVectorSettings(given: CreateCollection, limits: Limits): void {
     throw impossible("dimensions", "A vector collection needs its dimensions, for example 512.");
   }
   if (given.dimensions > limits.dimensions) {
-    throw impossible("dimensions", `dimensions is ${given.dimensions}; at most ${limits.dimensions} are allowed here.`);
+    throw new AttuneError(
+      "too_many_dimensions",
+      `dimensions is ${given.dimensions}; at most ${limits.dimensions} are allowed here.`,
+      { details: [{ path: "/dimensions", message: `must be <= ${limits.dimensions}` }] },
+    );
   }
   if (given.encoder !== undefined)
     throw impossible("encoder", "A vector collection has no encoder; leave encoder out.");

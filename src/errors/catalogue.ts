@@ -37,6 +37,8 @@ export const CATALOGUE = {
   contradictory_feedback: { status: 422, title: "The feedback contradicts itself" },
   not_enough_feedback: { status: 422, title: "There is too little feedback" },
   filter_too_deep: { status: 422, title: "The filter is nested too deeply" },
+  k_too_large: { status: 422, title: "k is too large" },
+  too_many_dimensions: { status: 422, title: "The vectors have too many dimensions" },
   unknown_encoder: { status: 422, title: "The encoder cannot be found" },
   invalid_encoder: { status: 422, title: "The encoder cannot be used" },
   provider_unavailable: { status: 422, title: "The execution provider cannot start" },

@@ -1,6 +1,6 @@
 import Fastify, { type FastifyInstance } from "fastify";
 import { ConditionSchema, FilterSchema, Problem } from "../../schemas/index.js";
-import type { Database } from "../collection/index.js";
+import { type Database, VERSION } from "../collection/index.js";
 import { AttuneError } from "../errors/index.js";
 import { answerClientError, handleErrors, sendProblem } from "./error-handling.js";
 import { readJsonBodies } from "./json-body.js";
@@ -14,6 +14,7 @@ import { fineTuneRoutes } from "./routes/fine-tunes.js";
 import { generationRoutes } from "./routes/generations.js";
 import { itemImportRoutes } from "./routes/item-import.js";
 import { itemRoutes } from "./routes/items.js";
+import type { DatabaseSource } from "./routes/plugin.js";
 import { queryRoutes } from "./routes/query.js";
 import { serviceRoutes } from "./routes/service.js";
 
@@ -30,7 +31,7 @@ export interface AppOptions {
 /** The HTTP app of an open database, not listening yet; who opened the database closes it, after the app. */
 export function buildApp(database: Database, options: AppOptions = {}): FastifyInstance {
   const app = createApp(options);
-  mountRoutes(app, database);
+  mountRoutes(app, () => database, database.limits.bodyBytes);
   return app;
 }
 
@@ -63,12 +64,11 @@ export function createApp({ logLevel = "warn" }: AppOptions = {}): FastifyInstan
   return app;
 }
 
-/** Adds every route of the API to the app. */
-export function mountRoutes(app: FastifyInstance, database: Database): void {
-  const { bodyBytes } = database.limits;
+/** Adds every route of the API to the app; the database may open later. `bodyBytes` is the limit of a body. */
+export function mountRoutes(app: FastifyInstance, database: DatabaseSource, bodyBytes: number): void {
   for (const schema of [Problem, FilterSchema, ConditionSchema]) app.addSchema(schema);
   app.register(async (api) => {
-    await describeRoutes(api, database.readiness().version);
+    await describeRoutes(api, VERSION);
     readJsonBodies(api);
     readParametersByType(api);
     const refuseOtherMethods = collectMethods(api);

@@ -46,7 +46,10 @@ const FRAMEWORK: Record<string, { code: ErrorCode; detail: string }> = {
 
 /** The problem a person is told of; anything unknown is `internal`, and says nothing of the inside. */
 export function toProblem(error: unknown): Problem {
-  if (error instanceof AttuneError) return problemOf(error.code, error.message, error.details);
+  // The message of an `internal` error is for the log: it may hold paths.
+  if (error instanceof AttuneError) {
+    return error.code === "internal" ? internal() : problemOf(error.code, error.message, error.details);
+  }
   if (isDeepRecursion(error)) {
     return problemOf(
       "filter_too_deep",

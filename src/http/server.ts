@@ -1,4 +1,6 @@
-import { Database, type Limits } from "../collection/index.js";
+import type { FastifyInstance } from "fastify";
+import { Database, DEFAULT_LIMITS, type Limits } from "../collection/index.js";
+import { AttuneError } from "../errors/index.js";
 import type { ProviderChoice } from "../runtime/index.js";
 import { createApp, type LogLevel, mountRoutes } from "./app.js";
 
@@ -32,25 +34,31 @@ export interface RunningServer {
 }
 
 /**
- * Opens the data directory and serves it.
+ * Serves a data directory. The port is taken first; until the collections are open, requests are refused with `starting`
+ * (GET /healthz is answered). Resolves when they are.
  * @throws data_locked, data_version, provider_unavailable
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { data, host = "127.0.0.1", port = 7700, closeTimeoutMs = 10_000, logLevel = "warn", ...rest } = options;
   const app = createApp({ logLevel });
-  const database = await Database.open({ ...rest, directory: data, log: app.log });
+  let database: Database | undefined;
+  const whenOpen = () => {
+    if (database !== undefined) return database;
+    throw new AttuneError("starting", "The server is opening its collections; send the request again in a moment.");
+  };
   try {
-    mountRoutes(app, database);
+    mountRoutes(app, whenOpen, options.limits?.bodyBytes ?? DEFAULT_LIMITS.bodyBytes);
     const address = await app.listen({ host, port });
-    return { address, close: once(() => closeAll(app, database, closeTimeoutMs)) };
+    const opened = await Database.open({ ...rest, directory: data, log: app.log });
+    database = opened;
+    return { address, close: once(() => closeAll(app, opened, closeTimeoutMs)) };
   } catch (error) {
     await app.close();
-    await database.close();
     throw error;
   }
 }
 
-async function closeAll(app: ReturnType<typeof createApp>, database: Database, timeoutMs: number): Promise<void> {
+async function closeAll(app: FastifyInstance, database: Database, timeoutMs: number): Promise<void> {
   const timer = setTimeout(() => {
     app.log.warn("requests in flight took too long; closing their connections");
     app.server.closeAllConnections();

@@ -25,13 +25,13 @@ export const collectionRoutes: RoutePlugin = async (app, { database }) => {
         response: responses(
           { 201: CollectionInfo, 200: CollectionInfo },
           BODY_ERRORS,
-          ["collection_exists", "invalid_setting"],
+          ["collection_exists", "invalid_setting", "too_many_dimensions"],
           ["unknown_encoder", "invalid_encoder", "provider_unavailable"],
         ),
       },
     },
     async (request, reply) => {
-      const { created, info } = await database.createCollection(request.params.collection, request.body);
+      const { created, info } = await database().createCollection(request.params.collection, request.body);
       if (created) reply.header("location", `/v1/collections/${info.name}`);
       return reply.code(created ? 201 : 200).send(info);
     },
@@ -47,7 +47,7 @@ export const collectionRoutes: RoutePlugin = async (app, { database }) => {
         response: responses({ 200: CollectionList }, "validation_failed", "invalid_cursor"),
       },
     },
-    (request) => database.listCollections(request.query),
+    (request) => database().listCollections(request.query),
   );
 
   app.get(
@@ -60,7 +60,7 @@ export const collectionRoutes: RoutePlugin = async (app, { database }) => {
         response: responses({ 200: CollectionInfo }, "collection_not_found"),
       },
     },
-    (request) => database.collection(request.params.collection).info(),
+    (request) => database().collection(request.params.collection).info(),
   );
 
   app.patch(
@@ -74,7 +74,7 @@ export const collectionRoutes: RoutePlugin = async (app, { database }) => {
         response: responses({ 200: CollectionInfo }, BODY_ERRORS, "collection_not_found", "invalid_setting"),
       },
     },
-    (request) => database.collection(request.params.collection).patch(request.body),
+    (request) => database().collection(request.params.collection).patch(request.body),
   );
 
   app.delete(
@@ -88,7 +88,7 @@ export const collectionRoutes: RoutePlugin = async (app, { database }) => {
       },
     },
     async (request, reply) => {
-      await database.deleteCollection(request.params.collection);
+      await database().deleteCollection(request.params.collection);
       return reply.code(204).send(null);
     },
   );

@@ -21,7 +21,10 @@ export const embeddingRoutes: RoutePlugin = async (app, { database }) => {
     },
     async (request): Promise<Embeddings> => {
       const { input, model, encoding_format: format } = request.body;
-      const { vectors, dimensions, tokens } = await database.embed(model, typeof input === "string" ? [input] : input);
+      const { vectors, dimensions, tokens } = await database().embed(
+        model,
+        typeof input === "string" ? [input] : input,
+      );
       const data = Array.from({ length: vectors.length / dimensions }, (_, index) => {
         const row = vectors.subarray(index * dimensions, (index + 1) * dimensions);
         return { object: "embedding" as const, index, embedding: format === "base64" ? toBase64(row) : [...row] };

@@ -31,7 +31,7 @@ export const feedbackRoutes: RoutePlugin = async (app, { database }) => {
         ),
       },
     },
-    (request) => database.collection(request.params.collection).submitFeedback(request.body),
+    (request) => database().collection(request.params.collection).submitFeedback(request.body),
   );
 
   app.get(
@@ -45,7 +45,7 @@ export const feedbackRoutes: RoutePlugin = async (app, { database }) => {
         response: responses({ 200: FeedbackList }, "validation_failed", "invalid_cursor", "collection_not_found"),
       },
     },
-    (request) => database.collection(request.params.collection).listFeedback(request.query),
+    (request) => database().collection(request.params.collection).listFeedback(request.query),
   );
 
   app.delete(
@@ -59,7 +59,7 @@ export const feedbackRoutes: RoutePlugin = async (app, { database }) => {
       },
     },
     async (request, reply) => {
-      await database.collection(request.params.collection).deleteFeedback(request.params.id);
+      await database().collection(request.params.collection).deleteFeedback(request.params.id);
       return reply.code(204).send(null);
     },
   );

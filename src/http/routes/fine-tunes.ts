@@ -44,7 +44,7 @@ export const fineTuneRoutes: RoutePlugin = async (app, { database }) => {
     },
     async (request, reply) => {
       const { collection } = request.params;
-      const started = await database.collection(collection).startFineTune(request.body);
+      const started = await database().collection(collection).startFineTune(request.body);
       return reply.code(202).header("location", `/v1/collections/${collection}/fine-tunes/${started.id}`).send(started);
     },
   );
@@ -60,7 +60,7 @@ export const fineTuneRoutes: RoutePlugin = async (app, { database }) => {
         response: responses({ 200: JobList }, "validation_failed", "invalid_cursor", "collection_not_found"),
       },
     },
-    (request) => database.collection(request.params.collection).listJobs(request.query),
+    (request) => database().collection(request.params.collection).listJobs(request.query),
   );
 
   app.get(
@@ -73,7 +73,7 @@ export const fineTuneRoutes: RoutePlugin = async (app, { database }) => {
         response: responses({ 200: Job }, "collection_not_found", "fine_tune_not_found"),
       },
     },
-    async (request) => database.collection(request.params.collection).job(request.params.id),
+    async (request) => database().collection(request.params.collection).job(request.params.id),
   );
 
   app.get(
@@ -98,7 +98,7 @@ export const fineTuneRoutes: RoutePlugin = async (app, { database }) => {
       },
     },
     async (request, reply) => {
-      const collection = database.collection(request.params.collection);
+      const collection = database().collection(request.params.collection);
       const { id } = collection.job(request.params.id);
       const stream = new JobEventStream((listener) => collection.watchJob(id, listener));
       open.add(stream);
@@ -119,6 +119,6 @@ export const fineTuneRoutes: RoutePlugin = async (app, { database }) => {
         response: responses({ 200: Job }, BODY_ERRORS, ["collection_not_found", "fine_tune_not_found", "job_finished"]),
       },
     },
-    (request) => database.collection(request.params.collection).cancelJob(request.params.id),
+    (request) => database().collection(request.params.collection).cancelJob(request.params.id),
   );
 };

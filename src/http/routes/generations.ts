@@ -16,7 +16,7 @@ export const generationRoutes: RoutePlugin = async (app, { database }) => {
         response: responses({ 200: GenerationList }, "collection_not_found"),
       },
     },
-    (request) => database.collection(request.params.collection).generations(),
+    (request) => database().collection(request.params.collection).generations(),
   );
 
   app.post(
@@ -38,7 +38,7 @@ export const generationRoutes: RoutePlugin = async (app, { database }) => {
     },
     async (request, reply) => {
       const { collection, generation } = request.params;
-      const started = await database.collection(collection).activate(generation);
+      const started = await database().collection(collection).activate(generation);
       return reply.code(202).header("location", `/v1/collections/${collection}/fine-tunes/${started.id}`).send(started);
     },
   );

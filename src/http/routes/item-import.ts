@@ -44,9 +44,9 @@ export const itemImportRoutes: RoutePlugin = async (app, { database }) => {
       },
     },
     (request) => {
-      const collection = database.collection(request.params.collection);
+      const collection = database().collection(request.params.collection);
       if (request.mediaType !== NDJSON) return collection.upsert((request.body as UpsertItems).items);
-      const lines = readItemLines(request.body as Readable, itemCheck(request), database.limits.bodyBytes);
+      const lines = readItemLines(request.body as Readable, itemCheck(request), database().limits.bodyBytes);
       return collection.upsertLines(lines);
     },
   );

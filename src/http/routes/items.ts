@@ -32,7 +32,7 @@ export const itemRoutes: RoutePlugin = async (app, { database }) => {
         response: responses({ 200: ItemList }, "validation_failed", "invalid_cursor", "collection_not_found"),
       },
     },
-    (request) => database.collection(request.params.collection).listItems(request.query),
+    (request) => database().collection(request.params.collection).listItems(request.query),
   );
 
   app.get(
@@ -51,7 +51,7 @@ export const itemRoutes: RoutePlugin = async (app, { database }) => {
         ]),
       },
     },
-    (request) => database.collection(request.params.collection).getItem(request.params.id, request.query),
+    (request) => database().collection(request.params.collection).getItem(request.params.id, request.query),
   );
 
   app.patch(
@@ -71,7 +71,7 @@ export const itemRoutes: RoutePlugin = async (app, { database }) => {
         ]),
       },
     },
-    (request) => database.collection(request.params.collection).patchItem(request.params.id, request.body.payload),
+    (request) => database().collection(request.params.collection).patchItem(request.params.id, request.body.payload),
   );
 
   app.delete(
@@ -85,7 +85,7 @@ export const itemRoutes: RoutePlugin = async (app, { database }) => {
       },
     },
     async (request, reply) => {
-      await database.collection(request.params.collection).deleteItem(request.params.id);
+      await database().collection(request.params.collection).deleteItem(request.params.id);
       return reply.code(204).send(null);
     },
   );
@@ -103,7 +103,7 @@ export const itemRoutes: RoutePlugin = async (app, { database }) => {
     },
     async (request) => {
       const { ids, withVector } = request.body;
-      return { items: await database.collection(request.params.collection).getItems(ids, { withVector }) };
+      return { items: await database().collection(request.params.collection).getItems(ids, { withVector }) };
     },
   );
 
@@ -123,7 +123,7 @@ export const itemRoutes: RoutePlugin = async (app, { database }) => {
         ]),
       },
     },
-    (request) => database.collection(request.params.collection).scroll(request.body),
+    (request) => database().collection(request.params.collection).scroll(request.body),
   );
 
   app.post(
@@ -138,7 +138,7 @@ export const itemRoutes: RoutePlugin = async (app, { database }) => {
         response: responses({ 200: CountResult }, BODY_ERRORS, "collection_not_found", "filter_too_deep"),
       },
     },
-    async (request) => ({ count: await database.collection(request.params.collection).count(request.body.filter) }),
+    async (request) => ({ count: await database().collection(request.params.collection).count(request.body.filter) }),
   );
 
   app.post(
@@ -156,6 +156,6 @@ export const itemRoutes: RoutePlugin = async (app, { database }) => {
         ]),
       },
     },
-    async (request) => ({ deleted: await database.collection(request.params.collection).deleteItems(request.body) }),
+    async (request) => ({ deleted: await database().collection(request.params.collection).deleteItems(request.body) }),
   );
 };

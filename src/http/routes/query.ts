@@ -17,7 +17,8 @@ const QUERY_ERRORS: readonly ErrorCode[] = [
   "not_finite",
   "zero_vector",
   "invalid_vector",
-  "unknown_item",
+  "item_not_found",
+  "k_too_large",
   "filter_too_deep",
 ];
 
@@ -34,7 +35,7 @@ export const queryRoutes: RoutePlugin = async (app, { database }) => {
         response: responses({ 200: QueryResult }, BODY_ERRORS, QUERY_ERRORS),
       },
     },
-    (request) => database.collection(request.params.collection).query(request.body),
+    (request) => database().collection(request.params.collection).query(request.body),
   );
 
   app.post(
@@ -48,6 +49,6 @@ export const queryRoutes: RoutePlugin = async (app, { database }) => {
         response: responses({ 200: QueryBatchResult }, BODY_ERRORS, QUERY_ERRORS),
       },
     },
-    (request) => database.collection(request.params.collection).queryBatch(request.body.queries),
+    (request) => database().collection(request.params.collection).queryBatch(request.body.queries),
   );
 };

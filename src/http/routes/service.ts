@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { Type } from "typebox";
 import { Health, Readiness } from "../../../schemas/index.js";
-import { AttuneError } from "../../errors/index.js";
 import { ERROR_PAGE } from "../problem.js";
 import { responses } from "../responses.js";
 import type { RoutePlugin } from "./plugin.js";
@@ -27,14 +26,7 @@ export const serviceRoutes: RoutePlugin = async (app, { database }) => {
         response: responses({ 200: Readiness }, "starting"),
       },
     },
-    async () => {
-      const readiness = database.readiness();
-      if (readiness.status === "ready") return readiness;
-      throw new AttuneError(
-        "starting",
-        `The server is opening its collections; ${readiness.collections.open} are open.`,
-      );
-    },
+    async () => database().readiness(),
   );
 
   app.get(
