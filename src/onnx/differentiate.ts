@@ -1,8 +1,8 @@
 import { AttuneError } from "../errors/index.js";
 import { isFloating } from "./data-type.js";
-import { GradientContext, gradientRuleOf, mayEqual } from "./gradients/index.js";
+import { GradientContext, gradientRuleOf } from "./gradients/index.js";
 import type { GraphBuilder } from "./graph-builder.js";
-import { elementCount, formatShape } from "./shape.js";
+import { elementCount, formatShape, mayEqual } from "./shape.js";
 import type { GraphNode, Value } from "./value.js";
 
 /**

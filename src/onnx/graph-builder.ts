@@ -1,6 +1,7 @@
 import { AttuneError } from "../errors/index.js";
 import { type DataType, dataTypeCode, elementsOf } from "./data-type.js";
 import { Graph } from "./graph.js";
+import { formatShape, mayEqual, type Shape } from "./shape.js";
 import { tensorToProto } from "./tensor-proto.js";
 import { float, type Value } from "./value.js";
 
@@ -318,6 +319,21 @@ export class GraphBuilder extends Graph {
   trilu(x: Value, options: { upper?: boolean; k?: number } = {}): Value {
     const { upper = true, k = 0 } = options;
     return this.operator("Trilu", [x, this.constant(k, "int64")], { upper: upper ? 1 : 0 });
+  }
+
+  /**
+   * The same value with dimensions named otherwise, where the caller knows what inference cannot: for instance that two dimensions
+   * computed in different ways are equal. Known sizes must stay as they are.
+   */
+  withShape(x: Value, shape: Shape): Value {
+    if (!mayEqual(x.shape, shape)) {
+      throw new AttuneError(
+        "invalid_model",
+        `"${x.name}" of shape ${formatShape(x.shape)} cannot have the shape ${formatShape(shape)}.`,
+      );
+    }
+    const [renamed = x] = this.node("Identity", [x], {}, [{ dtype: x.dtype, shape }]);
+    return renamed;
   }
 
   // Selection.

@@ -11,6 +11,14 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((dimension, axis) => dimension === b[axis]);
 }
 
+/** True where both have one rank and no known size differs. */
+export function mayEqual(a: Shape, b: Shape): boolean {
+  return (
+    a.length === b.length &&
+    a.every((size, axis) => typeof size === "string" || typeof b[axis] === "string" || size === b[axis])
+  );
+}
+
 /** Number of elements, or undefined where a dimension is symbolic. */
 export function elementCount(shape: Shape): number | undefined {
   let count = 1;

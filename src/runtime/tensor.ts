@@ -17,7 +17,17 @@ const ARRAYS = {
 } as const;
 
 export type TensorType = keyof typeof ARRAYS;
-export type TensorArray = InstanceType<(typeof ARRAYS)[TensorType]>;
+export type TensorArray =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
 
 /** A tensor in this process's memory; elements in row-major order. */
 export interface Tensor {

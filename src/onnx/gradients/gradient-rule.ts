@@ -107,11 +107,3 @@ export class GradientContext {
 export function isKnown(shape: Shape): shape is readonly number[] {
   return shape.every((size: Dimension) => typeof size === "number");
 }
-
-/** True where both have one rank and no known dimension differs. */
-export function mayEqual(a: Shape, b: Shape): boolean {
-  return (
-    a.length === b.length &&
-    a.every((size, axis) => typeof size !== typeof b[axis] || typeof size === "string" || size === b[axis])
-  );
-}

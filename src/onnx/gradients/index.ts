@@ -8,7 +8,7 @@ import { layout } from "./layout.js";
 import { linear } from "./linear.js";
 import { reductions } from "./reductions.js";
 
-export { GradientContext, type GradientRule, mayEqual } from "./gradient-rule.js";
+export { GradientContext, type GradientRule } from "./gradient-rule.js";
 
 /** Steps and flat functions: their derivative is 0 wherever it exists. */
 const FLAT = ["Sign", "Floor", "Ceil", "Round", "ConstantOfShape", "Shape", "Size"];

@@ -8,7 +8,8 @@ import type { GradientContext, GradientRule } from "./gradient-rule.js";
 function scatterAdd(context: GradientContext, zeros: Value, positions: Value, gradient: Value, axis: number): Value {
   const { graph } = context;
   const others = gradient.shape.flatMap((_, each) => (each === axis ? [] : [each]));
-  const indices = graph.expand(graph.unsqueeze(positions, others), context.shapeOf(gradient));
+  const counted = graph.withShape(positions, gradient.shape.slice(axis, axis + 1));
+  const indices = graph.expand(graph.unsqueeze(counted, others), context.shapeOf(gradient));
   return graph.scatterElements(zeros, indices, gradient, { axis, reduction: "add" });
 }
 

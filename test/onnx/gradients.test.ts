@@ -1,0 +1,327 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { differentiableOperators, type GraphBuilder, type Value } from "../../src/onnx/index.js";
+import { checkGradients, type Draw, type GradientCheck } from "./gradient-check.js";
+
+const positive: Draw = (random) => 0.3 + 2 * random();
+/** At least .2 away from 0, so that a finite difference does not step over a kink. */
+const offZero: Draw = (random) => (random() < 0.5 ? -1 : 1) * (0.2 + random());
+const positions = (graph: GraphBuilder, values: number[], shape = [values.length]) =>
+  graph.constant(values, "int64", shape);
+
+/** Pairs of shapes that broadcast in every way: equal, a scalar, missing axes, axes of size 1 on either side. */
+const BROADCASTS: [number[], number[]][] = [
+  [
+    [2, 3],
+    [2, 3],
+  ],
+  [[2, 3], []],
+  [[3], [2, 3]],
+  [
+    [2, 1, 3],
+    [4, 1],
+  ],
+  [
+    [1, 3],
+    [2, 1],
+  ],
+];
+
+const checked = new Set<string>();
+
+function check(name: string, opType: string, gradientCheck: GradientCheck): void {
+  checked.add(opType);
+  it(name, () => checkGradients({ ...gradientCheck, opType }));
+}
+
+function unary(opType: string, draw: Draw | undefined, build: (graph: GraphBuilder, x: Value) => Value): void {
+  for (const shape of [[], [5], [2, 3]]) {
+    check(`${opType} of [${shape}]`, opType, {
+      parameters: [{ shape, draw }],
+      build: (graph, [x]) => build(graph, x!),
+      dtype: opType === "Erf" ? "float32" : "float64",
+    });
+  }
+}
+
+function binary(
+  opType: string,
+  draw: Draw | undefined,
+  build: (graph: GraphBuilder, a: Value, b: Value) => Value,
+): void {
+  for (const [a, b] of BROADCASTS) {
+    check(`${opType} of [${a}] and [${b}]`, opType, {
+      parameters: [
+        { shape: a, draw },
+        { shape: b, draw },
+      ],
+      build: (graph, [left, right]) => build(graph, left!, right!),
+    });
+  }
+}
+
+describe("gradients equal central finite differences", () => {
+  binary("Add", undefined, (graph, a, b) => graph.add(a, b));
+  binary("Sub", undefined, (graph, a, b) => graph.sub(a, b));
+  binary("Mul", undefined, (graph, a, b) => graph.mul(a, b));
+  binary("Div", offZero, (graph, a, b) => graph.div(a, b));
+  binary("Pow", positive, (graph, a, b) => graph.pow(a, b));
+  binary("Max", undefined, (graph, a, b) => graph.max(a, b));
+  binary("Min", undefined, (graph, a, b) => graph.min(a, b));
+  binary("Sum", undefined, (graph, a, b) => graph.sum([a, b, a]));
+  for (const exponent of [0, 1, 2, 3, 0.5]) {
+    check(`Pow with the exponent ${exponent}`, "Pow", {
+      parameters: [{ shape: [2, 3], draw: positive }],
+      build: (graph, [x]) => graph.pow(x!, exponent),
+    });
+  }
+  check("Where, with a broadcast condition", "Where", {
+    parameters: [{ shape: [2, 3] }, { shape: [1] }],
+    build: (graph, [a, b]) => graph.where(graph.greater(graph.constant([1, 0, 2], "float64"), 0.5), a!, b!),
+  });
+
+  unary("Neg", undefined, (graph, x) => graph.neg(x));
+  unary("Abs", offZero, (graph, x) => graph.abs(x));
+  unary("Sqrt", positive, (graph, x) => graph.sqrt(x));
+  unary("Exp", undefined, (graph, x) => graph.exp(x));
+  unary("Log", positive, (graph, x) => graph.log(x));
+  unary("Reciprocal", offZero, (graph, x) => graph.reciprocal(x));
+  unary("Erf", undefined, (graph, x) => graph.erf(x));
+  unary("Sin", undefined, (graph, x) => graph.sin(x));
+  unary("Cos", undefined, (graph, x) => graph.cos(x));
+  unary("Relu", offZero, (graph, x) => graph.relu(x));
+  unary("Sigmoid", undefined, (graph, x) => graph.sigmoid(x));
+  unary("Tanh", undefined, (graph, x) => graph.tanh(x));
+  unary("Softplus", undefined, (graph, x) => graph.softplus(x));
+  unary("Identity", undefined, (graph, x) => graph.identity(x));
+  unary("Clip", offZero, (graph, x) => graph.clip(x, -0.7, 0.9));
+  unary("Cast", undefined, (graph, x) => graph.cast(graph.mul(graph.cast(x, "float64"), 2), x.dtype));
+
+  const products: [number[], number[]][] = [
+    [
+      [2, 3],
+      [3, 4],
+    ],
+    [
+      [2, 2, 3],
+      [3, 4],
+    ],
+    [
+      [2, 2, 3],
+      [2, 3, 4],
+    ],
+    [
+      [2, 3],
+      [2, 3, 4],
+    ],
+    [
+      [2, 1, 2, 3],
+      [3, 3, 2],
+    ],
+    [[3], [3, 2]],
+    [[2, 3], [3]],
+    [[3], [2, 3, 2]],
+    [[2, 2, 3], [3]],
+    [[3], [3]],
+  ];
+  for (const [a, b] of products) {
+    check(`MatMul of [${a}] and [${b}]`, "MatMul", {
+      parameters: [{ shape: a }, { shape: b }],
+      build: (graph, [left, right]) => graph.matMul(left!, right!),
+    });
+  }
+  check("MatMul with a transposed operand", "Transpose", {
+    parameters: [{ shape: [3, 4] }, { shape: [5, 4] }],
+    build: (graph, [a, b]) => graph.matMul(a!, graph.transpose(b!)),
+  });
+  for (const [transA, transB] of [
+    [false, false],
+    [true, false],
+    [false, true],
+    [true, true],
+  ] as const) {
+    check(`Gemm, transA ${transA}, transB ${transB}`, "Gemm", {
+      parameters: [{ shape: transA ? [3, 2] : [2, 3] }, { shape: transB ? [4, 3] : [3, 4] }, { shape: [4] }],
+      build: (graph, [a, b, c]) => graph.gemm(a!, b!, c!, { alpha: 0.5, beta: 2, transA, transB }),
+    });
+  }
+
+  const reductions = ["reduceSum", "reduceMean", "reduceMax", "reduceMin", "reduceLogSumExp"] as const;
+  for (const method of reductions) {
+    const opType = method[0]!.toUpperCase() + method.slice(1);
+    for (const [axes, keepDims] of [
+      [undefined, false],
+      [[0], false],
+      [[-1], true],
+      [[0, 2], false],
+    ] as const) {
+      check(`${opType} over [${axes ?? "all"}], keepDims ${keepDims}`, opType, {
+        parameters: [{ shape: [2, 3, 2] }],
+        build: (graph, [x]) => graph[method](x!, axes, keepDims),
+      });
+    }
+  }
+  for (const opType of ["ReduceL2", "ReduceSumSquare"]) {
+    check(opType, opType, {
+      parameters: [{ shape: [2, 3] }],
+      build: (graph, [x]) => graph.operator(opType, [x, graph.constant([1], "int64")], { keepdims: 0 }),
+    });
+  }
+  for (const axis of [0, 1, -1]) {
+    check(`Softmax along ${axis}`, "Softmax", {
+      parameters: [{ shape: [2, 3, 2] }],
+      build: (graph, [x]) => graph.softmax(x!, axis),
+    });
+    check(`LogSoftmax along ${axis}`, "LogSoftmax", {
+      parameters: [{ shape: [2, 3, 2] }],
+      build: (graph, [x]) => graph.logSoftmax(x!, axis),
+    });
+  }
+  for (const [exclusive, reverse] of [
+    [false, false],
+    [true, false],
+    [false, true],
+  ] as const) {
+    check(`CumSum, exclusive ${exclusive}, reverse ${reverse}`, "CumSum", {
+      parameters: [{ shape: [2, 4] }],
+      build: (graph, [x]) => graph.cumSum(x!, 1, { exclusive, reverse }),
+    });
+  }
+  check("LayerNormalization over the last axis", "LayerNormalization", {
+    parameters: [{ shape: [2, 3, 4] }, { shape: [4] }, { shape: [4] }],
+    build: (graph, [x, scale, bias]) => graph.layerNormalization(x!, scale!, bias!),
+  });
+  check("LayerNormalization over two axes, without bias", "LayerNormalization", {
+    parameters: [{ shape: [2, 3, 4] }, { shape: [3, 4] }],
+    build: (graph, [x, scale]) => graph.layerNormalization(x!, scale!, undefined, { axis: 1, epsilon: 0.01 }),
+  });
+
+  check("Transpose", "Transpose", {
+    parameters: [{ shape: [2, 3, 4] }],
+    build: (graph, [x]) => graph.transpose(x!, [2, 0, 1]),
+  });
+  check("Reshape", "Reshape", { parameters: [{ shape: [2, 6] }], build: (graph, [x]) => graph.reshape(x!, [3, -1]) });
+  check("Flatten", "Flatten", {
+    parameters: [{ shape: [2, 3, 2] }],
+    build: (graph, [x]) => graph.operator("Flatten", [x], { axis: 2 }),
+  });
+  check("Unsqueeze", "Unsqueeze", {
+    parameters: [{ shape: [2, 3] }],
+    build: (graph, [x]) => graph.unsqueeze(x!, [0, -1]),
+  });
+  check("Squeeze", "Squeeze", { parameters: [{ shape: [1, 3, 1] }], build: (graph, [x]) => graph.squeeze(x!, [0]) });
+  check("Expand", "Expand", { parameters: [{ shape: [3, 1] }], build: (graph, [x]) => graph.expand(x!, [2, 3, 4]) });
+  check("Concat, one value twice", "Concat", {
+    parameters: [{ shape: [2, 1] }, { shape: [2, 3] }],
+    build: (graph, [a, b]) => graph.concat([a!, b!, a!], 1),
+  });
+  check("Split, with an unused part", "Split", {
+    parameters: [{ shape: [2, 6] }],
+    build: (graph, [x]) => {
+      const [a, , c] = graph.split(x!, [2, 1, 3], 1);
+      return graph.concat([graph.exp(c!), a!], 1);
+    },
+  });
+  check("Trilu", "Trilu", {
+    parameters: [{ shape: [3, 3] }],
+    build: (graph, [x]) => graph.trilu(x!, { upper: false }),
+  });
+
+  check("Gather of rows, some twice, one from the end", "Gather", {
+    parameters: [{ shape: [4, 3] }],
+    build: (graph, [x]) => graph.gather(x!, [1, 3, 1, -1]),
+  });
+  check("Gather along the last axis by a matrix of positions", "Gather", {
+    parameters: [{ shape: [2, 4] }],
+    build: (graph, [x]) => graph.gather(x!, positions(graph, [0, 1, 1, 3], [2, 2]), 1),
+  });
+  check("Gather of one position", "Gather", {
+    parameters: [{ shape: [3, 2] }],
+    build: (graph, [x]) => graph.gather(x!, 2),
+  });
+  check("GatherElements", "GatherElements", {
+    parameters: [{ shape: [2, 3] }],
+    build: (graph, [x]) => graph.gatherElements(x!, positions(graph, [0, 0, 2, 1, 1, 1], [2, 3]), 1),
+  });
+  check("TopK", "TopK", { parameters: [{ shape: [2, 5] }], build: (graph, [x]) => graph.topK(x!, 2).values });
+  check("Slice along two axes", "Slice", {
+    parameters: [{ shape: [4, 5] }],
+    build: (graph, [x]) => graph.slice(x!, [1, -4], [3, 4]),
+  });
+  check("Slice backwards with a step", "Slice", {
+    parameters: [{ shape: [2, 5] }],
+    build: (graph, [x]) => graph.slice(x!, [-1], [-1000], [1], [-2]),
+  });
+
+  it("covers every rule, other than those of flat functions", () => {
+    const flat = ["Sign", "Floor", "Ceil", "Round", "ConstantOfShape", "Shape", "Size"];
+    assert.deepEqual(
+      [...checked].sort(),
+      differentiableOperators().filter((opType) => !flat.includes(opType)),
+    );
+  });
+});
+
+describe("gradients with symbolic dimensions", () => {
+  const cases: [string, GradientCheck["parameters"], GradientCheck["build"]][] = [
+    [
+      "a bias over a batch",
+      [{ shape: [4, 3], declared: ["n", 3] }, { shape: [3] }],
+      (graph, [x, bias]) => graph.add(x!, bias!),
+    ],
+    [
+      "a product with weights",
+      [{ shape: [2, 2, 3], declared: ["n", "t", 3] }, { shape: [3, 2] }],
+      (graph, [x, w]) => graph.matMul(x!, w!),
+    ],
+    ["a mean", [{ shape: [4, 3], declared: ["n", 3] }], (graph, [x]) => graph.reduceMean(x!, [0])],
+    ["rows gathered", [{ shape: [4, 3], declared: ["n", 3] }], (graph, [x]) => graph.gather(x!, [0, 2, 2])],
+    ["columns gathered", [{ shape: [4, 3], declared: ["n", 3] }], (graph, [x]) => graph.gather(x!, [2, 0], 1)],
+    ["a slice", [{ shape: [4, 3], declared: ["n", 3] }], (graph, [x]) => graph.slice(x!, [1], [3], [0])],
+    [
+      "a reshape there and back",
+      [{ shape: [4, 6], declared: ["n", 6] }],
+      (graph, [x]) => graph.exp(graph.reshape(graph.reshape(x!, [0, 2, 3]), [0, 6])),
+    ],
+    [
+      "parts joined",
+      [
+        { shape: [2, 3], declared: ["n", 3] },
+        { shape: [1, 3], declared: ["m", 3] },
+      ],
+      (graph, [a, b]) => graph.exp(graph.concat([a!, b!], 0)),
+    ],
+    [
+      "an expansion",
+      [{ shape: [3] }, { shape: [2, 3], declared: ["n", 3] }],
+      (graph, [a, x]) => graph.mul(graph.expand(a!, graph.shape(x!)), x!),
+    ],
+  ];
+  for (const [name, parameters, build] of cases) it(name, () => checkGradients({ parameters, build }));
+});
+
+describe("whole expressions", () => {
+  it("a value used several times gathers all its gradients", () =>
+    checkGradients({
+      parameters: [{ shape: [3] }],
+      build: (graph, [x]) => graph.mul(graph.add(graph.mul(x!, x!), graph.exp(x!)), graph.sub(1, x!)),
+    }));
+  it("cosine similarity through a linear head", () =>
+    checkGradients({
+      parameters: [{ shape: [4, 3], declared: ["n", 3] }, { shape: [3, 3] }],
+      build: (graph, [x, head]) => {
+        const y = graph.matMul(x!, head!);
+        const unit = graph.div(y, graph.sqrt(graph.reduceSum(graph.mul(y, y), [1], true)));
+        return graph.matMul(unit, graph.transpose(unit));
+      },
+    }));
+  it("attention with a mask", () =>
+    checkGradients({
+      parameters: [{ shape: [2, 3, 4] }, { shape: [4, 4] }, { shape: [4, 4] }],
+      build: (graph, [x, query, key]) => {
+        const scores = graph.matMul(graph.matMul(x!, query!), graph.transpose(graph.matMul(x!, key!), [0, 2, 1]));
+        const seen = graph.greater(graph.constant([1, 1, 0, 1, 1, 1], "float64", [2, 1, 3]), 0.5);
+        return graph.matMul(graph.softmax(graph.where(seen, graph.mul(scores, 0.5), -1e9)), x!);
+      },
+    }));
+});
