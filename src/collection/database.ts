@@ -89,6 +89,10 @@ export class Database {
     return database;
   }
 
+  get directory(): string {
+    return this.storage.directory;
+  }
+
   get provider(): ProviderChoice {
     return this.options.provider ?? "auto";
   }

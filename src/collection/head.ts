@@ -1,4 +1,4 @@
-import { openWorkerSession, type WorkerSession } from "../runtime/index.js";
+import { openWorkerSession, type Tensor, type WorkerSession } from "../runtime/index.js";
 
 /** The projection head of a generation, run in a worker thread. */
 export class Head {
@@ -15,9 +15,9 @@ export class Head {
   /** Base rows (n x dimensions) to vectors of the generation (n x dimensions), not normalised. */
   async apply(rows: Float32Array): Promise<Float32Array> {
     const count = rows.length / this.dimensions;
-    const base = { dtype: "float32" as const, shape: [count, this.dimensions], data: rows };
+    const base: Tensor = { dtype: "float32", shape: [count, this.dimensions], data: new Float32Array(rows) };
     const { vector } = await this.session.run({ base });
-    if (vector === undefined || !(vector.data instanceof Float32Array)) {
+    if (!(vector?.data instanceof Float32Array)) {
       throw new Error("the head has no float32 output named vector");
     }
     return vector.data;

@@ -16,7 +16,10 @@ export interface OpenGenerationOptions {
 }
 
 /** The parts of a collection that a generation is opened with; `sequence` is what `table` shows. */
-type Parts = Pick<CollectionState, "directory" | "rules" | "settings" | "base" | "table" | "sequence" | "log">;
+type Parts = Pick<
+  CollectionState,
+  "directory" | "rules" | "settings" | "base" | "table" | "sequence" | "record" | "log"
+>;
 
 /**
  * Opens a generation as of now: embeds the items that its row file does not have yet, and opens the index, which answers at
@@ -27,7 +30,7 @@ export async function openGeneration(
   parts: Parts,
   options: OpenGenerationOptions,
 ): Promise<LiveGeneration> {
-  const { directory, rules, settings, base, table, log } = parts;
+  const { directory, rules, settings, base, table, record, log } = parts;
   const { number, scope } = stored;
   const live = table.snapshot();
   const sequence = parts.sequence;
@@ -42,6 +45,8 @@ export async function openGeneration(
     metric: rules.metric,
     parameters: settings.index,
     snapshotDirectory: indexDirectory(directory, number),
+    identity: `${record.uid}/${number}`,
+    lastSequence: sequence,
     live,
     niceness: options.niceness,
     onCompacted: options.onCompacted,
