@@ -3,12 +3,17 @@ import type { ScalarValue } from "./payload-values.js";
 import { Posting } from "./posting.js";
 import { type Bounds, SortedValues } from "./sorted-values.js";
 
+/** Fewer emptied values than this are not worth a sweep. */
+const MIN_SWEEP = 1024;
+
 /** Everything known about one path: who has it, and who has which value there. */
 export class PayloadField {
   readonly #present = new Posting();
   readonly #postings = new Map<ScalarValue, Posting>();
   readonly #numbers = new SortedValues<number, Posting>();
   readonly #strings = new SortedValues<string, Posting>();
+  /** About how many values have no label left. */
+  #emptied = 0;
 
   get empty(): boolean {
     return this.#present.size === 0;
@@ -34,11 +39,17 @@ export class PayloadField {
       const posting = this.#postings.get(value);
       if (posting === undefined) continue;
       posting.delete(label);
-      if (posting.size > 0) continue;
-      this.#postings.delete(value);
-      if (typeof value === "number") this.#numbers.delete(value);
-      else if (typeof value === "string") this.#strings.delete(value);
+      if (posting.size === 0) this.#emptied++;
     }
+    if (this.#emptied > MIN_SWEEP + this.#postings.size / 4) this.#sweep();
+  }
+
+  /** Drops values that nobody has any more, many at once: taking one out of a sorted array moves all behind it. */
+  #sweep(): void {
+    for (const [value, posting] of this.#postings) if (posting.size === 0) this.#postings.delete(value);
+    this.#numbers.prune((posting) => posting.size > 0);
+    this.#strings.prune((posting) => posting.size > 0);
+    this.#emptied = 0;
   }
 
   addPresent(result: Bitmap): void {

@@ -22,10 +22,10 @@ export class SortedValues<T extends number | string, V> {
     if (this.#recent.size > MAX_RECENT + this.#sorted.length / 16) this.#merge();
   }
 
-  delete(value: T): void {
-    if (this.#recent.delete(value)) return;
-    const position = this.#firstAt(value, false);
-    if (this.#sorted[position]?.value === value) this.#sorted.splice(position, 1);
+  /** Keeps only values whose `V` passes the test; takes time for all, so it is for many at once. */
+  prune(keep: (under: V) => boolean): void {
+    this.#sorted = this.#sorted.filter(({ under }) => keep(under));
+    for (const [value, under] of this.#recent) if (!keep(under)) this.#recent.delete(value);
   }
 
   /** What is under each value that is within all bounds given. */
