@@ -1,0 +1,41 @@
+import { createHash } from "node:crypto";
+import { closeSync, createReadStream, openSync, readSync, statSync } from "node:fs";
+import path from "node:path";
+import type { Readable } from "node:stream";
+import { UsageError } from "../exit-codes.js";
+
+/** Where records are read from: a file, or standard input as `-`. */
+export interface Source {
+  /** Absolute path, or "-". */
+  name: string;
+  /** Size of the file in bytes; undefined for standard input. */
+  bytes?: number;
+  /** Hash of the first 64 KiB, which tells another file of the same name; undefined for standard input. */
+  head?: string;
+  open(): Readable;
+}
+
+const HEAD_BYTES = 64 * 1024;
+
+/** @throws UsageError when there is no such file. */
+export function findSource(file: string): Source {
+  if (file === "-") return { name: "-", open: () => process.stdin };
+  const name = path.resolve(file);
+  const stats = statSync(name, { throwIfNoEntry: false });
+  if (stats === undefined) throw new UsageError(`no such file: ${file} (use - for standard input)`);
+  if (stats.isDirectory()) throw new UsageError(`${file} is a folder; expected a JSONL or CSV file`);
+  // A named pipe has no size and its beginning can be read once only.
+  if (!stats.isFile()) return { name, open: () => createReadStream(name) };
+  return { name, bytes: stats.size, head: hashOfHead(name), open: () => createReadStream(name) };
+}
+
+function hashOfHead(file: string): string {
+  const buffer = Buffer.alloc(HEAD_BYTES);
+  const descriptor = openSync(file, "r");
+  try {
+    const length = readSync(descriptor, buffer, 0, HEAD_BYTES, 0);
+    return createHash("sha256").update(buffer.subarray(0, length)).digest("hex");
+  } finally {
+    closeSync(descriptor);
+  }
+}
