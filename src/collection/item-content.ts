@@ -82,9 +82,18 @@ function wrongContent(modality: "text" | "vector", input: ItemInput): AttuneErro
   );
 }
 
+/** Deeper values could be stored but not read: every step that walks them needs stack. */
+const MAX_PAYLOAD_DEPTH = 100;
+
 /** @throws payload_too_large */
 export function readPayload(payload: Payload | undefined, limits: Limits): Payload | null {
   if (payload === undefined) return null;
+  if (!depthWithin(payload, MAX_PAYLOAD_DEPTH)) {
+    throw new AttuneError(
+      "payload_too_large",
+      `The payload is nested more than ${MAX_PAYLOAD_DEPTH} levels deep; flatten it.`,
+    );
+  }
   const bytes = Buffer.byteLength(JSON.stringify(payload));
   if (bytes > limits.payloadBytes) {
     throw new AttuneError(
@@ -93,6 +102,11 @@ export function readPayload(payload: Payload | undefined, limits: Limits): Paylo
     );
   }
   return payload;
+}
+
+function depthWithin(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return levels > 0 && Object.values(value).every((inner) => depthWithin(inner, levels - 1));
 }
 
 /**

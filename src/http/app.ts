@@ -1,4 +1,4 @@
-import Fastify, { type FastifyInstance } from "fastify";
+import Fastify, { type FastifyInstance, LogController } from "fastify";
 import { ConditionSchema, FilterSchema, Problem } from "../../schemas/index.js";
 import { type Database, VERSION } from "../collection/index.js";
 import { AttuneError } from "../errors/index.js";
@@ -39,7 +39,7 @@ export function buildApp(database: Database, options: AppOptions = {}): FastifyI
 export function createApp({ logLevel = "warn" }: AppOptions = {}): FastifyInstance {
   const app = Fastify({
     logger: { level: logLevel, stream: process.stderr },
-    disableRequestLogging: logLevel === "warn" || logLevel === "error" || logLevel === "fatal" || logLevel === "silent",
+    logController: new LogController({ disableRequestLogging: !["trace", "debug", "info"].includes(logLevel) }),
     routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
     return503OnClosing: false,
     forceCloseConnections: "idle",

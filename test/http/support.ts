@@ -83,7 +83,7 @@ export function send(
           status: response.statusCode ?? 0,
           headers: response.headers,
           text,
-          json: isJson ? JSON.parse(text) : undefined,
+          json: isJson && text !== "" ? JSON.parse(text) : undefined,
         });
       });
     });
@@ -113,6 +113,6 @@ export function assertProblem(answer: Answer, code: ErrorCode): Problem {
 /** Base64 of little-endian float32, made by hand. */
 export function base64(numbers: readonly number[]): string {
   const bytes = Buffer.alloc(numbers.length * 4);
-  numbers.forEach((x, i) => bytes.writeFloatLE(x, i * 4));
+  for (const [i, x] of numbers.entries()) bytes.writeFloatLE(x, i * 4);
   return bytes.toString("base64");
 }

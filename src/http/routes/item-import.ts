@@ -28,6 +28,10 @@ export const itemImportRoutes: RoutePlugin = async (app, { database }) => {
   app.post(
     "/collections/:collection/items",
     {
+      // The validator knows bodies by their media type, so it passes over one that is not there.
+      preValidation: async ({ body }) => {
+        if (body === undefined) throw new AttuneError("validation_failed", "The body is missing; send items.");
+      },
       schema: {
         tags: ["items"],
         summary: "Insert or replace items",
