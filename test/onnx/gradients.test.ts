@@ -248,6 +248,10 @@ describe("gradients equal central finite differences", () => {
     parameters: [{ shape: [4, 5] }],
     build: (graph, [x]) => graph.slice(x!, [1, -4], [3, 4]),
   });
+  check("Slice of the middle, ends beyond the last element", "Slice", {
+    parameters: [{ shape: [4, 5] }],
+    build: (graph, [x]) => graph.slice(x!, [1, 2], [3, 1000], [-2, 1]),
+  });
   check("Slice backwards with a step", "Slice", {
     parameters: [{ shape: [2, 5] }],
     build: (graph, [x]) => graph.slice(x!, [-1], [-1000], [1], [-2]),

@@ -48,37 +48,64 @@ const topK: GradientRule = (context: GradientContext) => {
   ];
 };
 
-/** The slice's own bounds, applied to 0, 1, 2, ... along each axis, say where its elements came from. */
 const slice: GradientRule = (context: GradientContext) => {
   const { graph, node } = context;
-  const x = context.input(0);
-  const [starts, ends, axesInput, steps] = [context.input(1), context.input(2), node.inputs[3], node.inputs[4]];
-  const count = Number(starts.shape[0]);
-  const axes =
-    axesInput === undefined
-      ? Array.from({ length: count }, (_, axis) => axis)
-      : graph.contentOf(axesInput)?.map(Number);
-  if (axes === undefined) context.fail("the axes must be known while building");
-  const bound = (value: Value, at: number) => graph.slice(value, [at], [at + 1]);
-  const toX = () => {
-    let gradient = context.gradient;
-    for (const [at, axis] of axes.entries()) {
-      const along = axis < 0 ? axis + x.shape.length : axis;
-      const all = graph.range(0, graph.squeeze(context.dimensions(x, along, along + 1), [0]));
-      const step = steps === undefined ? graph.constant([1], "int64") : bound(steps, at);
-      const inputs = [all, bound(starts, at), bound(ends, at), graph.constant([0], "int64"), step];
-      // Axes still to come keep the size of the slice.
-      const sliced = gradient;
-      const dimensions = gradient.shape.map((_, each) =>
-        context.dimensions(each === along ? x : sliced, each, each + 1),
-      );
-      const zeros = graph.constantOfShape(graph.concat(dimensions, 0), 0, x.dtype);
-      gradient = scatterAdd(context, zeros, graph.operator("Slice", inputs), gradient, along);
-    }
-    return gradient;
-  };
-  return [toX];
+  const rank = context.input(0).shape.length;
+  const [starts, ends, axes, steps] = [context.input(1), context.input(2), node.inputs[3], node.inputs[4]];
+  const named = axes === undefined ? [...Array(Number(starts.shape[0])).keys()] : graph.contentOf(axes)?.map(Number);
+  if (named === undefined) context.fail("the axes must be known while building");
+  const positive = named.map((axis) => (axis < 0 ? axis + rank : axis));
+  const from = graph.contentOf(starts);
+  const forward = steps === undefined || graph.contentOf(steps)?.every((step) => step === 1) === true;
+  if (forward && from?.every((start) => typeof start === "number" && start >= 0) === true) {
+    return [() => padded(context, positive, from.map(Number))];
+  }
+  return [() => scattered(context, positive, { starts, ends, steps })];
 };
+
+/** Zeros around the gradient of a slice of neighbouring elements. */
+function padded(context: GradientContext, axes: readonly number[], starts: readonly number[]): Value {
+  const { graph, gradient } = context;
+  const x = context.input(0);
+  const before = graph.constant(starts, "int64");
+  const sizes = (value: Value) =>
+    graph.concat(
+      axes.map((axis) => context.dimensions(value, axis, axis + 1)),
+      0,
+    );
+  const after = graph.sub(graph.sub(sizes(x), sizes(gradient)), before);
+  const inputs = [
+    gradient,
+    graph.concat([before, after], 0),
+    graph.constant(0, x.dtype),
+    graph.constant(axes, "int64"),
+  ];
+  return graph.withShape(graph.operator("Pad", inputs), x.shape);
+}
+
+/** Any other slice: its own bounds, applied to 0, 1, 2, ... along each axis, say where its elements came from. */
+function scattered(
+  context: GradientContext,
+  axes: readonly number[],
+  bounds: { starts: Value; ends: Value; steps: Value | undefined },
+): Value {
+  const { graph } = context;
+  const x = context.input(0);
+  const bound = (value: Value, at: number) => graph.slice(value, [at], [at + 1]);
+  let gradient = context.gradient;
+  for (const [at, axis] of axes.entries()) {
+    const all = graph.range(0, graph.squeeze(context.dimensions(x, axis, axis + 1), [0]));
+    const step = bounds.steps === undefined ? graph.constant([1], "int64") : bound(bounds.steps, at);
+    const first = graph.constant([0], "int64");
+    const positions = graph.operator("Slice", [all, bound(bounds.starts, at), bound(bounds.ends, at), first, step]);
+    // Axes still to come keep the size of the slice.
+    const sliced = gradient;
+    const dimensions = sliced.shape.map((_, each) => context.dimensions(each === axis ? x : sliced, each, each + 1));
+    const zeros = graph.constantOfShape(graph.concat(dimensions, 0), 0, x.dtype);
+    gradient = scatterAdd(context, zeros, positions, sliced, axis);
+  }
+  return gradient;
+}
 
 /** Operators that select elements by position. */
 export const indexing: Readonly<Record<string, GradientRule>> = {
