@@ -12,6 +12,12 @@ export interface TokenizerFiles {
   path: string;
 }
 
+/** The part of the library that is used here; a token the vocabulary cannot spell has no id. */
+interface Pipeline {
+  encode(text: string, options?: { add_special_tokens?: boolean }): { ids: (number | undefined)[] };
+  token_to_id(token: string): number | undefined;
+}
+
 /** Neither word is likely to be a control token; the control tokens around them are what we are after. */
 const PROBE = "hello world";
 
@@ -21,7 +27,7 @@ const PROBE = "hello world";
  */
 export class HuggingFaceTokenizer implements Tokenizer {
   readonly padId: number;
-  readonly #pipeline: TokenizerPipeline;
+  readonly #pipeline: Pipeline;
   readonly #prefix: readonly number[];
   readonly #suffix: readonly number[];
   readonly #room: number;
@@ -32,8 +38,8 @@ export class HuggingFaceTokenizer implements Tokenizer {
     try {
       // The library takes added_tokens for granted; in the file format it may be left out.
       this.#pipeline = new TokenizerPipeline({ added_tokens: [], ...files.tokenizer }, files.config);
-      const bare = this.#pipeline.encode(PROBE, { add_special_tokens: false }).ids;
-      const full = this.#pipeline.encode(PROBE).ids;
+      const bare = this.#encode(PROBE, false);
+      const full = this.#encode(PROBE, true);
       const start = positionOf(bare, full);
       this.#prefix = full.slice(0, start);
       this.#suffix = full.slice(start + bare.length);
@@ -53,11 +59,16 @@ export class HuggingFaceTokenizer implements Tokenizer {
   }
 
   tokenize(text: string): TokenizedText {
-    // A model without an unknown token has no id for what its vocabulary cannot spell; the reference leaves it out too.
-    let ids = this.#pipeline.encode(text, { add_special_tokens: false }).ids.filter((id) => id !== undefined);
+    let ids = this.#encode(text, false);
     const truncated = ids.length > this.#room;
     if (truncated) ids = this.#keepEnd ? ids.slice(-this.#room) : ids.slice(0, this.#room);
     return { ids: [...this.#prefix, ...ids, ...this.#suffix], truncated };
+  }
+
+  /** Without an unknown token there is no id for what the vocabulary cannot spell; the reference leaves it out too. */
+  #encode(text: string, controlTokens: boolean): number[] {
+    const { ids } = this.#pipeline.encode(text, { add_special_tokens: controlTokens });
+    return ids.filter((id) => id !== undefined);
   }
 }
 
@@ -69,7 +80,7 @@ function positionOf(part: readonly number[], whole: readonly number[]): number {
   throw new Error("the post-processor changes the tokens of the text, which is not supported");
 }
 
-function padIdOf(files: TokenizerFiles, pipeline: TokenizerPipeline): number {
+function padIdOf(files: TokenizerFiles, pipeline: Pipeline): number {
   const { padding } = files.tokenizer;
   if (isJsonObject(padding) && typeof padding.pad_id === "number") return padding.pad_id;
   const token = files.config.pad_token;

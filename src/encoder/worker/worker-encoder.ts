@@ -14,6 +14,8 @@ export interface WorkerEncoderOptions {
 interface Waiting {
   resolve(result: EncodeResult): void;
   reject(reason: unknown): void;
+  /** Lets go of the caller's signal. */
+  settled(): void;
 }
 
 type Ready = Extract<FromWorker, { type: "ready" }>;
@@ -74,12 +76,8 @@ export class WorkerEncoder implements Encoder {
         this.#take(id)?.reject(signal?.reason);
         this.#send({ type: "cancel", id });
       };
-      const settled = () => signal?.removeEventListener("abort", onAbort);
       signal?.addEventListener("abort", onAbort, { once: true });
-      this.#waiting.set(id, {
-        resolve: (result) => (settled(), resolve(result)),
-        reject: (reason) => (settled(), reject(reason)),
-      });
+      this.#waiting.set(id, { resolve, reject, settled: () => signal?.removeEventListener("abort", onAbort) });
       this.#send({ type: "encode", id, texts, priority });
     });
   }
@@ -104,6 +102,7 @@ export class WorkerEncoder implements Encoder {
   #take(id: number): Waiting | undefined {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
+    waiting?.settled();
     return waiting;
   }
 
@@ -131,19 +130,19 @@ function firstAnswer(worker: Worker, model: ModelDescription, log: (message: str
       if (message.type === "log") log(message.message);
       else if (message.type === "failed") reason = fromWire(message.error);
       else if (message.type === "ready") {
-        worker.removeAllListeners();
+        worker.off("message", onMessage).off("error", onError).off("exit", onExit);
         resolve(message);
       }
     };
-    worker.on("message", onMessage);
-    worker.on("error", (cause) => {
+    const onError = (cause: Error) => {
       const message = `The thread of the encoder ${model.id} crashed while opening ${model.modelPath}: ${cause.message}`;
       reason = new AttuneError("invalid_encoder", message, { cause });
-    });
+    };
     // Rejecting only now: the thread is gone, so nothing of it can disturb what the caller does next.
-    worker.on("exit", () => {
+    const onExit = () => {
       const fallback = `The thread of the encoder ${model.id} ended while opening ${model.modelPath}.`;
       reject(reason ?? new AttuneError("invalid_encoder", fallback));
-    });
+    };
+    worker.on("message", onMessage).on("error", onError).on("exit", onExit);
   });
 }
