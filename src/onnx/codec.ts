@@ -5,7 +5,7 @@ import { modelProtoType } from "./proto-schema.js";
 
 /**
  * Serialises a model. Tensor data is copied once, into the result.
- * @throws invalid_model when a field holds a value of the wrong kind, or the model exceeds the 2 GiB that protobuf allows
+ * @throws invalid_model when the model exceeds the 2 GiB that protobuf allows
  */
 export function encodeModel(model: ModelProto): Uint8Array {
   try {
@@ -28,7 +28,9 @@ export function decodeModel(bytes: Uint8Array): ModelProto {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let model: ModelProto;
   try {
-    model = modelProtoType.decode(buffer) as ModelProto;
+    const reader = protobuf.Reader.create(buffer);
+    reader.discardUnknown = false;
+    model = modelProtoType.decode(reader) as ModelProto;
   } catch (cause) {
     throw new AttuneError(
       "invalid_model",
@@ -36,14 +38,21 @@ export function decodeModel(bytes: Uint8Array): ModelProto {
       { cause },
     );
   }
-  const missing = model.irVersion === undefined ? "ir_version" : model.graph === undefined ? "graph" : undefined;
+  const missing = missingField(model);
   if (missing !== undefined) {
     throw new AttuneError(
       "invalid_model",
-      `These ${bytes.byteLength} bytes are no ONNX model: the field ${missing} is missing. An .onnx file is expected.`,
+      `These ${bytes.byteLength} bytes are no ONNX model, or a truncated one: the field ${missing} is missing. Fetch or export the file again.`,
     );
   }
   return model;
+}
+
+/** Much that is no model still parses as a message of unknown fields; these three no model lacks. */
+function missingField({ irVersion, graph, opsetImport = [] }: ModelProto): string | undefined {
+  if (irVersion === undefined) return "ir_version";
+  if (graph === undefined) return "graph";
+  return opsetImport.length === 0 ? "opset_import" : undefined;
 }
 
 function messageOf(cause: unknown): string {
