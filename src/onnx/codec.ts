@@ -1,4 +1,4 @@
-import type protobuf from "protobufjs/light.js";
+import protobuf from "protobufjs/light.js";
 import { AttuneError } from "../errors/index.js";
 import type { ModelProto } from "./proto.js";
 import { modelProtoType } from "./proto-schema.js";
