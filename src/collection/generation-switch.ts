@@ -74,6 +74,7 @@ function openOptions(number: number, { state, labels, threads }: SwitchParts): O
 }
 
 function buildIndex(generation: LiveGeneration, report: JobReport, signal: AbortSignal): Promise<void> {
+  report.progress("indexing", { done: 0, total: 0, unit: "items" });
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
     signal.addEventListener("abort", abort, { once: true });

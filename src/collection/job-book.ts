@@ -72,14 +72,14 @@ export class JobBook {
 
   /** Jobs that are queued or running. */
   open(): StoredJob[] {
-    return [...this.jobs.values()].filter(({ status }) => !ENDED.has(status));
+    return [...this.jobs.values()].filter((job) => !hasEnded(job));
   }
 
   /** Tells `listener` the present state at once, then each change until the job has ended. */
   watch(id: string, listener: JobListener): () => void {
     const job = this.get(id);
     listener(publicJob(job));
-    if (ENDED.has(job.status)) return () => {};
+    if (hasEnded(job)) return () => {};
     const listeners = this.listeners.get(job.number) ?? new Set();
     this.listeners.set(job.number, listeners.add(listener));
     return () => listeners.delete(listener);
@@ -90,7 +90,7 @@ export class JobBook {
     const job = this.merged(number, change);
     this.jobs.set(number, job);
     for (const listener of this.listeners.get(number) ?? []) listener(publicJob(job));
-    if (ENDED.has(job.status)) this.listeners.delete(number);
+    if (hasEnded(job)) this.listeners.delete(number);
   }
 
   async change(number: number, change: Partial<StoredJob>): Promise<void> {
@@ -108,6 +108,10 @@ export class JobBook {
     if (job === undefined) throw new Error(`job ${number} is not in the book`);
     return { ...job, ...change };
   }
+}
+
+export function hasEnded({ status }: Pick<Job, "status">): boolean {
+  return ENDED.has(status);
 }
 
 export function publicJob({ number: _, ...job }: StoredJob): Job {

@@ -3,7 +3,7 @@ import { AttuneError } from "../errors/index.js";
 import type { StoredJob } from "./collection-state.js";
 import { type FineTuneParts, runFineTuneJob } from "./fine-tune-job.js";
 import { switchTo } from "./generation-switch.js";
-import { publicJob } from "./job-book.js";
+import { hasEnded, publicJob } from "./job-book.js";
 import { JobReport } from "./job-report.js";
 import type { Slot } from "./slot.js";
 
@@ -31,7 +31,7 @@ export class JobRunner {
   async cancel(id: string): Promise<Job> {
     const job = this.parts.jobs.get(id);
     const controller = this.controllers.get(job.number);
-    if (controller === undefined) {
+    if (controller === undefined || hasEnded(job)) {
       throw new AttuneError("job_finished", `The job ${id} has ended (${job.status}) and cannot be cancelled.`);
     }
     controller.abort(new Cancelled("cancelled"));

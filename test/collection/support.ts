@@ -1,6 +1,7 @@
 import type { TestContext } from "node:test";
 import type { Job } from "../../schemas/index.js";
 import { type Collection, Database, type DatabaseOptions } from "../../src/collection/index.js";
+import { cleanUp } from "../support/clean-up.js";
 import { itemId, type Learnable } from "../support/learnable.js";
 import { temporaryDirectory } from "../support/temporary-directory.js";
 
@@ -8,7 +9,7 @@ import { temporaryDirectory } from "../support/temporary-directory.js";
 export async function openDatabase(t: TestContext, options: Partial<DatabaseOptions> = {}): Promise<Database> {
   const directory = options.directory ?? temporaryDirectory(t);
   const database = await Database.open({ threads: 2, ...options, directory });
-  t.after(() => database.close());
+  cleanUp(t, () => database.close());
   return database;
 }
 
