@@ -1,0 +1,106 @@
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { HttpConnection, wireRequest } from "./http-connection.js";
+import type { LoadResult, LoadTask } from "./load-messages.js";
+import { percentile } from "./percentile.js";
+
+// Runs as a child process: one task comes as a message, its result goes back as one.
+process.once("message", async (task: LoadTask) => {
+  process.send?.(await runLoad(task), () => process.disconnect());
+});
+
+interface Measured {
+  latencies: number[];
+  failures: number;
+}
+
+async function runLoad(task: LoadTask): Promise<LoadResult> {
+  const requests = readFileSync(task.bodies, "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((body) => wireRequest(`${task.host}:${task.port}`, task.path, body));
+  const connections = await Promise.all(
+    Array.from({ length: task.clients }, () => HttpConnection.open(task.host, task.port)),
+  );
+  const load = task.rate === undefined ? atFullSpeed : atFixedRate;
+  await load(task, connections, requests, task.warmUpMs);
+  const started = performance.now();
+  const { latencies, failures } = await load(task, connections, requests, task.durationMs);
+  const seconds = (performance.now() - started) / 1000;
+  for (const connection of connections) connection.close();
+  const ascending = Float64Array.from(latencies).sort();
+  const [p50, p90, p99, max] = [0.5, 0.9, 0.99, 1].map((p) => percentile(ascending, p));
+  const requestsDone = latencies.length;
+  return {
+    requests: requestsDone,
+    failures,
+    seconds,
+    qps: requestsDone / seconds,
+    p50: p50 ?? Number.NaN,
+    p90: p90 ?? Number.NaN,
+    p99: p99 ?? Number.NaN,
+    max: max ?? Number.NaN,
+  };
+}
+
+/** Closed loop: each client asks again as soon as it is answered. */
+async function atFullSpeed(
+  _task: LoadTask,
+  connections: HttpConnection[],
+  requests: Buffer[],
+  ms: number,
+): Promise<Measured> {
+  const measured: Measured = { latencies: [], failures: 0 };
+  const end = performance.now() + ms;
+  let next = 0;
+  const client = async (connection: HttpConnection) => {
+    while (performance.now() < end) {
+      const started = performance.now();
+      await sendOne(connection, requests[next++ % requests.length], started, measured);
+    }
+  };
+  await Promise.all(connections.map(client));
+  return measured;
+}
+
+/**
+ * Open loop: requests are due at fixed times, and a latency counts from when it was due, not from when a connection was
+ * free; else a stalled server would be asked less and look better than it is.
+ */
+async function atFixedRate(
+  task: LoadTask,
+  connections: HttpConnection[],
+  requests: Buffer[],
+  ms: number,
+): Promise<Measured> {
+  const measured: Measured = { latencies: [], failures: 0 };
+  const interval = 1000 / (task.rate ?? 1);
+  const started = performance.now();
+  const count = Math.floor(ms / interval);
+  let next = 0;
+  const client = async (connection: HttpConnection) => {
+    while (next < count) {
+      const index = next++;
+      const due = started + index * interval;
+      const wait = due - performance.now();
+      if (wait > 0) await sleep(wait);
+      // A timer may be late; that is this process's own doing, unless the connections were all busy.
+      const counted = wait > 0 ? performance.now() : due;
+      await sendOne(connection, requests[index % requests.length], counted, measured);
+    }
+  };
+  await Promise.all(connections.map(client));
+  return measured;
+}
+
+async function sendOne(
+  connection: HttpConnection,
+  request: Buffer | undefined,
+  since: number,
+  measured: Measured,
+): Promise<void> {
+  if (request === undefined) throw new Error("no bodies to send");
+  const status = await connection.send(request);
+  if (status === 200) measured.latencies.push(performance.now() - since);
+  else measured.failures += 1;
+}
