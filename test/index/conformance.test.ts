@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { Bitmap, openExactIndex, openHnswIndex, type VectorIndex } from "../../src/index/index.js";
 import { type Metric, Random } from "../../src/vector/index.js";
 import { seedOf } from "../support/seed.js";
-import { Clusters, code, flat, RowModel, temporaryDirectory, uint32 } from "./support.js";
+import { Clusters, closedAfter, code, flat, RowModel, temporaryDirectory, uint32 } from "./support.js";
 
 const parameters = { m: 12, efConstruction: 100, efSearch: 40 };
 
@@ -33,10 +33,11 @@ const implementations: Implementation[] = [
   },
 ];
 
-for (const { name, open } of implementations) {
+for (const { name, open: openOne } of implementations) {
   for (const metric of ["cosine", "euclidean"] satisfies Metric[]) {
     describe(`${name} index, ${metric}`, () => {
       const dimensions = 6;
+      const open = async (...sources: Parameters<typeof openOne>) => closedAfter(await openOne(...sources));
       const start = () => new RowModel(dimensions, metric);
 
       it("answers nothing when it is empty", async () => {

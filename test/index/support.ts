@@ -2,7 +2,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
-import type { LiveRows, SearchHits } from "../../src/index/index.js";
+import type { LiveRows, SearchHits, VectorIndex } from "../../src/index/index.js";
 import type { Metric, Random } from "../../src/vector/index.js";
 
 /** A folder that is gone when the test file ends. */
@@ -10,6 +10,12 @@ export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), "attune-index-"));
   after(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
+}
+
+/** Closes an index when the test is over, however it ends: its thread would keep the process alive. */
+export function closedAfter(index: VectorIndex): VectorIndex {
+  after(() => index.close());
+  return index;
 }
 
 /** Expects a rejection with an error code. */
