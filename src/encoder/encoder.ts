@@ -32,6 +32,8 @@ export interface EncodeResult {
   vectors: Float32Array;
   /** How many of the texts were longer than `maxTokens` and were cut. */
   truncated: number;
+  /** How many tokens the model saw, control tokens included. */
+  tokens: number;
 }
 
 /** Turns texts into embeddings, in a thread of its own. */

@@ -18,7 +18,7 @@ export interface EncodeRequest {
 }
 
 export interface QueueEvents {
-  onEncoded(id: number, vectors: Float32Array, truncated: number): void;
+  onEncoded(id: number, vectors: Float32Array, counts: { truncated: number; tokens: number }): void;
   /** The model failed on a batch that held texts of this request. */
   onFailed(id: number, error: unknown): void;
 }
@@ -29,6 +29,7 @@ interface Pending extends EncodeRequest {
   tokenized: number;
   remaining: number;
   truncated: number;
+  tokens: number;
   /** Cancelled, failed, or refused: its texts are skipped. */
   dropped: boolean;
 }
@@ -82,6 +83,7 @@ export class EncodeQueue {
       tokenized: 0,
       remaining: request.texts.length,
       truncated: 0,
+      tokens: 0,
       dropped: false,
     };
     this.#pending.set(request.id, pending);
@@ -146,6 +148,7 @@ export class EncodeQueue {
     try {
       const { ids, truncated } = this.tokenizer.tokenize(text);
       if (truncated) request.truncated += 1;
+      request.tokens += ids.length;
       // Some tokenizers leave nothing of a text; the model still needs one token.
       lane.window.push({ request, row, ids: ids.length > 0 ? ids : [this.tokenizer.padId] });
     } catch (error) {
@@ -194,7 +197,8 @@ export class EncodeQueue {
       request.remaining -= 1;
       if (request.remaining > 0) continue;
       this.#pending.delete(request.id);
-      this.events.onEncoded(request.id, request.vectors, request.truncated);
+      const { id, vectors: rows, truncated, tokens } = request;
+      this.events.onEncoded(id, rows, { truncated, tokens });
     }
   }
 

@@ -20,8 +20,8 @@ async function start(data: EncoderWorkerData): Promise<{ queue: EncodeQueue; mod
     log: (message) => post({ type: "log", message }),
   });
   const queue = new EncodeQueue(tokenizer, model, {
-    onEncoded: (id, vectors, truncated) =>
-      post({ type: "encoded", id, vectors, truncated }, [vectors.buffer as ArrayBuffer]),
+    onEncoded: (id, vectors, counts) =>
+      post({ type: "encoded", id, vectors, ...counts }, [vectors.buffer as ArrayBuffer]),
     onFailed: (id, error) => post({ type: "refused", id, error: toWire(error, `The encoder ${data.model.id} failed`) }),
   });
   return { queue, model };

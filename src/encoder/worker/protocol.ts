@@ -35,7 +35,7 @@ export type FromWorker =
   | { type: "ready"; provider: string; dimensions: number; pooling: Pooling }
   | { type: "failed"; error: ErrorOnTheWire }
   | { type: "log"; message: string }
-  | { type: "encoded"; id: number; vectors: Float32Array; truncated: number }
+  | { type: "encoded"; id: number; vectors: Float32Array; truncated: number; tokens: number }
   | { type: "refused"; id: number; error: ErrorOnTheWire };
 
 /** An error as it crosses threads, where classes are lost. */

@@ -69,7 +69,7 @@ export class WorkerEncoder implements Encoder {
   encode(texts: readonly string[], { priority = "bulk", signal }: EncodeOptions = {}): Promise<EncodeResult> {
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped);
     if (signal?.aborted) return Promise.reject(signal.reason);
-    if (texts.length === 0) return Promise.resolve({ vectors: new Float32Array(0), truncated: 0 });
+    if (texts.length === 0) return Promise.resolve({ vectors: new Float32Array(0), truncated: 0, tokens: 0 });
     const id = ++this.#lastId;
     return new Promise<EncodeResult>((resolve, reject) => {
       const onAbort = () => {
