@@ -1,0 +1,31 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+interface Golden {
+  dimensions: number;
+  items: { text: string; tokenIds: number[]; embedding: number[] }[];
+}
+
+const directory = process.env.ATTUNE_TEST_DATA ?? fileURLToPath(new URL("../../../../../shared/data", import.meta.url));
+const goldenPath = join(directory, "use-lite-golden.json");
+
+/** Why a test that needs the golden file is skipped; false when the file is there. */
+export const noGolden = existsSync(goldenPath) ? false : `${goldenPath} is absent; set ATTUNE_TEST_DATA`;
+
+/** Token ids and embeddings of the reference implementation of use-lite. */
+export function loadGolden(): Golden {
+  return JSON.parse(readFileSync(goldenPath, "utf8")) as Golden;
+}
+
+export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let product = 0;
+  let squaresA = 0;
+  let squaresB = 0;
+  for (let at = 0; at < a.length; at++) {
+    product += a[at]! * b[at]!;
+    squaresA += a[at]! ** 2;
+    squaresB += b[at]! ** 2;
+  }
+  return product / Math.sqrt(squaresA * squaresB);
+}
