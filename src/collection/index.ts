@@ -1,3 +1,4 @@
+export type { ProviderChoice } from "../runtime/index.js";
 export { Collection } from "./collection.js";
 export { Database, type DatabaseOptions } from "./database.js";
 export { DEFAULT_LIMITS, type Limits } from "./limits.js";

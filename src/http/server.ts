@@ -1,7 +1,6 @@
 import type { FastifyInstance } from "fastify";
-import { Database, DEFAULT_LIMITS, type Limits } from "../collection/index.js";
+import { Database, DEFAULT_LIMITS, type Limits, type ProviderChoice } from "../collection/index.js";
 import { AttuneError } from "../errors/index.js";
-import type { ProviderChoice } from "../runtime/index.js";
 import { createApp, type LogLevel, mountRoutes } from "./app.js";
 
 export interface ServerOptions {
