@@ -15,8 +15,20 @@ export function collectMethods(app: FastifyInstance): () => void {
     paths.set(url, methods);
   });
   return () => {
-    for (const [url, methods] of [...paths]) refuseOthers(app, url, [...methods]);
+    const all = [...paths].map(([url, methods]) => ({ url, methods: [...methods] }));
+    for (const { url } of all) {
+      // `GET .../items/count` is not the count of items, but it is the item of id "count".
+      const allowed = new Set(all.filter((other) => covers(other.url, url)).flatMap(({ methods }) => methods));
+      refuseOthers(app, url, [...allowed]);
+    }
   };
+}
+
+/** Whether every path of the second pattern is one of the first too. */
+function covers(pattern: string, url: string): boolean {
+  const parts = pattern.split("/");
+  const others = url.split("/");
+  return parts.length === others.length && parts.every((part, i) => part.startsWith(":") || part === others[i]);
 }
 
 function refuseOthers(app: FastifyInstance, url: string, allowed: readonly string[]): void {
