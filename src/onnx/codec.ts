@@ -3,20 +3,26 @@ import { AttuneError } from "../errors/index.js";
 import type { ModelProto } from "./proto.js";
 import { modelProtoType } from "./proto-schema.js";
 
+/** Protobuf's limit for one message. */
+const MAX_BYTES = 2 ** 31;
+
 /**
- * Serialises a model. Tensor data is copied once, into the result.
+ * Serialises a model.
  * @throws invalid_model when the model exceeds the 2 GiB that protobuf allows
  */
 export function encodeModel(model: ModelProto): Uint8Array {
-  try {
-    const writer = modelProtoType.encode(model as protobuf.Message);
-    if (writer.len >= 2 ** 31) {
-      throw new RangeError(`it takes ${writer.len} bytes, and a protobuf message holds less than 2^31`);
-    }
-    return writer.finish();
-  } catch (cause) {
-    throw new AttuneError("invalid_model", `The ONNX model cannot be written: ${messageOf(cause)}.`, { cause });
+  // Asked before writing: the writer would first fill that much memory.
+  const dataBytes = (model.graph?.initializer ?? []).reduce(
+    (sum, tensor) => sum + (tensor.rawData?.byteLength ?? 0),
+    0,
+  );
+  if (dataBytes >= MAX_BYTES) {
+    throw new AttuneError(
+      "invalid_model",
+      `The ONNX model cannot be written: its tensors hold ${dataBytes} bytes, and a protobuf message holds less than ${MAX_BYTES}.`,
+    );
   }
+  return modelProtoType.encode(model as protobuf.Message).finish();
 }
 
 /**
