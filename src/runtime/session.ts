@@ -19,6 +19,7 @@ export class HeldTensor {
   readonly shape: readonly number[];
   /** @internal */
   readonly ort: OrtTensor;
+  #released = false;
 
   /** @internal Made by a session. */
   constructor(ort: OrtTensor) {
@@ -27,15 +28,22 @@ export class HeldTensor {
     this.shape = ort.dims;
   }
 
-  /** The elements, fetched from the device where they are on one. */
+  /** The elements, fetched from the device where they are on one. @throws internal after `release` */
   async read(): Promise<Tensor> {
+    if (this.#released) throw new AttuneError("internal", "This tensor was released and cannot be read any more.");
     await this.ort.getData();
     return fromOrt("held", this.ort);
   }
 
-  /** Frees the memory now rather than at garbage collection. */
+  /** Frees the memory now rather than at garbage collection; the tensor cannot be read or fed any more. */
   release(): void {
+    this.#released = true;
     this.ort.dispose();
+  }
+
+  /** True once `release` was called. */
+  get released(): boolean {
+    return this.#released;
   }
 }
 
@@ -77,7 +85,17 @@ export async function openSession(model: string | Uint8Array, options: SessionOp
     throw new AttuneError("invalid_setting", `threads must be a whole number of at least 1; got ${threads}.`);
   }
   if (provider !== "auto") return new OrtSession(provider, await openForced(model, provider, threads));
-  for (const candidate of availableProviders()) {
+  return openFirst(model, availableProviders(), threads, log);
+}
+
+/** @internal Opens a model with the first provider that starts, and at last with the CPU. */
+export async function openFirst(
+  model: string | Uint8Array,
+  candidates: readonly Provider[],
+  threads: number,
+  log: (message: string) => void,
+): Promise<Session> {
+  for (const candidate of candidates) {
     if (candidate === "cpu") break;
     try {
       return new OrtSession(candidate, await create(model, candidate, threads));
@@ -208,7 +226,11 @@ class OrtSession implements Session {
 }
 
 function toOrt(name: string, tensor: Tensor | HeldTensor): OrtTensor {
-  if (tensor instanceof HeldTensor) return tensor.ort;
+  if (tensor instanceof HeldTensor) {
+    if (tensor.released)
+      throw new AttuneError("internal", `The input "${name}" was released and cannot be fed any more.`);
+    return tensor.ort;
+  }
   checkTensor(name, tensor);
   return new OrtTensor(tensor.dtype, tensor.data as OrtTensor.DataType, tensor.shape);
 }
