@@ -9,6 +9,7 @@ import { availableProviders, type ProviderChoice } from "../runtime/index.js";
 import { Collection } from "./collection.js";
 import { DEFAULT_PAGE, decodeCursor, encodeCursor, type PageOptions } from "./cursor.js";
 import { EncoderPool } from "./encoder-pool.js";
+import { checkBatchSize, checkText } from "./item-content.js";
 import { DEFAULT_LIMITS, type Limits } from "./limits.js";
 import { type Logger, SILENT } from "./logger.js";
 import { untuned } from "./open-collection.js";
@@ -169,9 +170,11 @@ export class Database {
   /**
    * Embeds texts as queries: by a collection's active generation, or by an encoder that is in use or built in.
    * @returns vectors (texts.length x dimensions)
-   * @throws model_not_found, no_encoder
+   * @throws model_not_found, no_encoder, batch_too_large, empty_text, invalid_text
    */
   async embed(model: string, texts: string[]): Promise<{ vectors: Float32Array; dimensions: number; tokens: number }> {
+    checkBatchSize(texts.length, this.limits.itemsPerBatch, "texts");
+    for (const text of texts) checkText(text);
     if (this.collections.has(model) || this.failed.has(model)) return this.collection(model).embed(texts);
     if (!this.encoders.has(model) && model !== "use-lite") {
       throw new AttuneError(
