@@ -179,7 +179,16 @@ export class EncodeQueue {
       this.#learnCost(run, performance.now() - started);
       this.#deliver(run, vectors);
     } catch (error) {
-      for (const { request } of run) this.#fail(request, error);
+      await this.#isolate(run, error);
+    }
+  }
+
+  /** A batch failed: the calls in it are run one by one, so that only the one at fault fails. */
+  async #isolate(run: readonly Item[], error: unknown): Promise<void> {
+    const requests = new Set(run.map((item) => item.request));
+    for (const request of requests) {
+      if (requests.size === 1) this.#fail(request, error);
+      else await this.#run(run.filter((item) => item.request === request));
     }
   }
 

@@ -108,8 +108,10 @@ export class WorkerEncoder implements Encoder {
 
   #listen(log: (message: string) => void): void {
     this.worker.on("message", (message: FromWorker) => {
-      if (message.type === "encoded") this.#take(message.id)?.resolve(message);
-      else if (message.type === "refused") this.#take(message.id)?.reject(fromWire(message.error));
+      if (message.type === "encoded") {
+        const { id, vectors, truncated, tokens } = message;
+        this.#take(id)?.resolve({ vectors, truncated, tokens });
+      } else if (message.type === "refused") this.#take(message.id)?.reject(fromWire(message.error));
       else if (message.type === "log") log(message.message);
     });
     this.worker.on("error", (cause) => {
