@@ -81,8 +81,7 @@ test("the loop: feedback, a fine-tune followed to its end, better results, and b
   );
 
   const after = await precision();
-  console.log(`precision at 10: ${before} before, ${after} after`);
-  assert.ok(after > before + 0.05, `precision ${before} before, ${after} after`);
+  assert.ok(after > before + 0.3, `precision ${before} before, ${after} after`);
   assert.equal((await collection.query({ itemId: "i0" })).generation, 1);
   assert.equal((await collection.info()).status.feedback.sinceFineTune, 0);
 
