@@ -1,10 +1,12 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { AttuneError } from "../errors/index.js";
-import { decodeFloat32, type MetricSpace } from "../vector/index.js";
+import { type MetricSpace, viewFloat32 } from "../vector/index.js";
 import type { RowSource } from "./vector-index.js";
 
 /** Rows this near in the file are read together: reading what lies between costs less than another system call. */
 const MAX_GAP_BYTES = 8192;
+/** The most that is read at once. */
+const MAX_RUN_BYTES = 1024 * 1024;
 
 /** Reads rows of a row file by label, prepared by a metric. Reads are synchronous: they come from the page cache. */
 export class RowFile {
@@ -33,17 +35,26 @@ export class RowFile {
    */
   read(labels: ArrayLike<number>): Float32Array {
     const { dimensions } = this;
-    const rows = new Float32Array(labels.length * dimensions);
+    const rowBytes = dimensions * 4;
+    const bytes = new Uint8Array(labels.length * rowBytes);
     for (let start = 0; start < labels.length; ) {
       const end = this.#runEnd(labels, start);
       const first = labels[start] as number;
-      const run = this.#readRun(first, (labels[end - 1] as number) - first + 1);
-      for (let i = start; i < end; i++) {
-        const offset = ((labels[i] as number) - first) * dimensions;
-        rows.set(run.subarray(offset, offset + dimensions), i * dimensions);
+      const count = (labels[end - 1] as number) - first + 1;
+      const target = bytes.subarray(start * rowBytes, end * rowBytes);
+      if (count === end - start) {
+        this.#fill(target, first, count);
+      } else {
+        if (this.#buffer.length < count * rowBytes) this.#buffer = new Uint8Array(count * rowBytes);
+        this.#fill(this.#buffer, first, count);
+        for (let i = start; i < end; i++) {
+          const offset = ((labels[i] as number) - first) * rowBytes;
+          target.set(this.#buffer.subarray(offset, offset + rowBytes), (i - start) * rowBytes);
+        }
       }
       start = end;
     }
+    const rows = viewFloat32(bytes);
     this.space.preprocess(rows, dimensions);
     return rows;
   }
@@ -55,20 +66,22 @@ export class RowFile {
   /** The end of the run of ascending, near labels that begins at `start`. */
   #runEnd(labels: ArrayLike<number>, start: number): number {
     const maxStep = 1 + Math.floor(MAX_GAP_BYTES / (this.dimensions * 4));
+    const maxSpan = Math.floor(MAX_RUN_BYTES / (this.dimensions * 4));
     let end = start + 1;
     for (; end < labels.length; end++) {
       const step = (labels[end] as number) - (labels[end - 1] as number);
-      if (step < 1 || step > maxStep) break;
+      const span = (labels[end] as number) - (labels[start] as number);
+      if (step < 1 || step > maxStep || span >= maxSpan) break;
     }
     return end;
   }
 
-  #readRun(first: number, count: number): Float32Array {
+  /** Reads `count` rows from `first` on into the beginning of `target`. */
+  #fill(target: Uint8Array, first: number, count: number): void {
     const rowBytes = this.dimensions * 4;
     const bytes = count * rowBytes;
-    if (this.#buffer.length < bytes) this.#buffer = new Uint8Array(bytes);
     for (let got = 0; got < bytes; ) {
-      const read = readSync(this.#descriptor, this.#buffer, got, bytes - got, first * rowBytes + got);
+      const read = readSync(this.#descriptor, target, got, bytes - got, first * rowBytes + got);
       if (read === 0) {
         throw new AttuneError(
           "internal",
@@ -77,6 +90,5 @@ export class RowFile {
       }
       got += read;
     }
-    return decodeFloat32(this.#buffer.subarray(0, bytes));
   }
 }

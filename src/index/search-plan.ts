@@ -3,12 +3,12 @@
  * microseconds measured on one core of a 2-core x64 machine with hnswlib-node 3 as npm builds it; only their ratios
  * matter, and either way gives a right answer.
  */
-const SCAN_ROW_US = 1.2;
-const SCAN_NUMBER_US = 0.0025;
-const CALLBACK_US = 0.5;
-const GRAPH_NUMBER_US = 0.0004;
-/** Points whose distance a graph search computes, for each of the `efSearch` it keeps, with m 16. */
-const VISITS_PER_BREADTH = 12;
+const SCAN_ROW_US = 0.8;
+const SCAN_NUMBER_US = 0.0024;
+const VISIT_US = 0.3;
+const VISIT_NUMBER_US = 0.002;
+/** Points that a filtered walk tests, for each match among the `efSearch` it keeps, times live / matches. */
+const VISITS_PER_BREADTH = 2.5;
 
 export interface SearchShape {
   dimensions: number;
@@ -30,7 +30,7 @@ export function prefersScan({ dimensions, matches, live, breadth, filtered }: Se
   if (breadth * 4 >= matches) return true;
   if (!filtered) return false;
   const visited = Math.min(live, (VISITS_PER_BREADTH * breadth * live) / matches);
-  const walk = visited * (CALLBACK_US + dimensions * GRAPH_NUMBER_US);
+  const walk = visited * (VISIT_US + dimensions * VISIT_NUMBER_US);
   const scan = matches * (SCAN_ROW_US + dimensions * SCAN_NUMBER_US);
   return scan <= walk;
 }

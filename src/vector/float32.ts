@@ -13,9 +13,18 @@ export const MAX_EUCLIDEAN_NORM = 9e18;
 
 /** Little-endian float32 bytes as numbers, in memory of their own (any alignment, any platform). */
 export function decodeFloat32(bytes: Uint8Array): Float32Array {
-  const copy = new Uint8Array(bytes);
-  if (BIG_ENDIAN) Buffer.from(copy.buffer).swap32();
-  return new Float32Array(copy.buffer, 0, bytes.length >>> 2);
+  return viewFloat32(new Uint8Array(bytes));
+}
+
+/**
+ * The same without a copy, in the memory of `bytes` (swapped in place on big-endian machines).
+ *
+ * @param bytes begins at a multiple of 4 in its buffer, as a new array does
+ */
+export function viewFloat32(bytes: Uint8Array): Float32Array {
+  const length = bytes.length >>> 2;
+  if (BIG_ENDIAN) Buffer.from(bytes.buffer, bytes.byteOffset, length * 4).swap32();
+  return new Float32Array(bytes.buffer, bytes.byteOffset, length);
 }
 
 /** Numbers as little-endian float32 bytes; on little-endian machines a view of the same memory, not a copy. */

@@ -65,11 +65,18 @@ export function norm(vector: Float32Array): number {
   return Math.sqrt(dot(vector, vector));
 }
 
-/** Divides each row of `rows` (n x dimensions, flat) by its L2 norm, in place; a zero row stays zero. */
+/** A squared norm this near to 1 is 1 within the rounding of a normalised float32 row. */
+const UNIT_TOLERANCE = 2e-7;
+
+/**
+ * Divides each row of `rows` (n x dimensions, flat) by its L2 norm, in place; a zero row stays zero, and a row that is
+ * of length 1 within float32 rounding stays as it is, bit for bit, so that normalising again changes nothing.
+ */
 export function normaliseRows(rows: Float32Array, dimensions: number): void {
   for (let start = 0; start < rows.length; start += dimensions) {
-    const length = Math.sqrt(dotAt(rows, start, rows, start, dimensions));
-    if (length === 0) continue;
+    const squared = dotAt(rows, start, rows, start, dimensions);
+    if (squared === 0 || Math.abs(squared - 1) < UNIT_TOLERANCE) continue;
+    const length = Math.sqrt(squared);
     for (let i = start; i < start + dimensions; i++) rows[i] = (rows[i] as number) / length;
   }
 }
