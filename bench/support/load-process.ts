@@ -4,8 +4,13 @@ import { HttpConnection, wireRequest } from "./http-connection.js";
 import type { LoadResult, LoadTask } from "./load-messages.js";
 import { percentile } from "./percentile.js";
 
-// Runs as a child process: one task comes as a message, its result goes back as one.
+let stopped = false;
+
+// Runs as a child process: one task comes as a message, perhaps "stop" after it, and the result goes back as one.
 process.once("message", async (task: LoadTask) => {
+  process.once("message", () => {
+    stopped = true;
+  });
   process.send?.(await runLoad(task), () => process.disconnect());
 });
 
@@ -54,7 +59,7 @@ async function atFullSpeed(
   const end = performance.now() + ms;
   let next = 0;
   const client = async (connection: HttpConnection) => {
-    while (performance.now() < end) {
+    while (performance.now() < end && !stopped) {
       const started = performance.now();
       await sendOne(connection, requests[next++ % requests.length], started, measured);
     }
@@ -79,7 +84,7 @@ async function atFixedRate(
   const count = Math.floor(ms / interval);
   let next = 0;
   const client = async (connection: HttpConnection) => {
-    while (next < count) {
+    while (next < count && !stopped) {
       const index = next++;
       const due = started + index * interval;
       const wait = due - performance.now();
