@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { AttuneError } from "../errors/index.js";
 import { availableProviders, isBuiltIn, type Provider, type ProviderChoice } from "./providers.js";
 import { checkTensor, isTensorType, type Tensor } from "./tensor.js";
@@ -13,7 +13,13 @@ export interface SessionOptions {
   readonly log?: (message: string) => void;
 }
 
-/** A tensor that stays where a run left it, to be fed to a later run of the same session without a copy. */
+// Failures are thrown and told once, in our words; ONNX Runtime would print them as well.
+env.logLevel = "fatal";
+
+/**
+ * A tensor that stays where a run left it, to be fed to a later run. On the CPU provider no copy is made. Others move it to this
+ * process's memory and back: onnxruntime-node 1.30 can leave an output on a WebGPU device, but aborts the process when it is read.
+ */
 export class HeldTensor {
   readonly dtype: string;
   readonly shape: readonly number[];
@@ -239,7 +245,14 @@ function fromOrt(name: string, value: OrtTensor): Tensor {
   if (!isTensorType(value.type)) {
     throw new AttuneError("invalid_model", `The output "${name}" has the type ${value.type}, which is not supported.`);
   }
-  return { dtype: value.type, shape: value.dims, data: value.data as Tensor["data"] };
+  const data = value.data as Tensor["data"];
+  // From Node 24 on the numbers of float16 come as a Float16Array; here they are their bits everywhere.
+  const bits = value.type === "float16" && !(data instanceof Uint16Array);
+  return { dtype: value.type, shape: value.dims, data: bits ? bitsOf(data) : data };
+}
+
+function bitsOf(data: ArrayBufferView): Uint16Array {
+  return new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2);
 }
 
 /** The first line of an error of ONNX Runtime, without the place in its source and the full stop. */
