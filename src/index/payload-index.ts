@@ -9,32 +9,32 @@ import { payloadValues, type ScalarValue } from "./payload-values.js";
  */
 export class PayloadIndex {
   readonly #fields = new Map<string, PayloadField>();
-  /** What each label was indexed under, to take exactly that out again. */
-  readonly #entries = new Map<number, [string, ScalarValue[]][]>();
+  /** What each label was indexed under, to take exactly that out again: a field, its values, the next field, ... */
+  readonly #entries = new Map<number, (PayloadField | ScalarValue)[]>();
 
   /** Indexes a label's payload, in place of the one it had. */
   set(label: number, payload: Readonly<Record<string, unknown>> | null | undefined): void {
     this.remove(label);
-    const entries: [string, ScalarValue[]][] = [];
-    for (const [path, scalars] of payloadValues(payload ?? {})) {
-      let field = this.#fields.get(path);
-      if (field === undefined) {
-        field = new PayloadField();
-        this.#fields.set(path, field);
-      }
-      const values = [...scalars];
-      field.add(label, values);
-      entries.push([path, values]);
+    const entries: (PayloadField | ScalarValue)[] = [];
+    for (const [path, values] of payloadValues(payload ?? {})) {
+      const field = this.#fields.get(path) ?? new PayloadField(path);
+      this.#fields.set(path, field);
+      field.addLabel(label);
+      for (const value of values) field.addValue(label, value);
+      entries.push(field, ...values);
     }
     if (entries.length > 0) this.#entries.set(label, entries);
   }
 
   /** Takes a label's payload out; a label without one is ignored. */
   remove(label: number): void {
-    for (const [path, values] of this.#entries.get(label) ?? []) {
-      const field = this.#fields.get(path);
-      field?.remove(label, values);
-      if (field?.empty) this.#fields.delete(path);
+    let field: PayloadField | undefined;
+    for (const entry of this.#entries.get(label) ?? []) {
+      if (entry instanceof PayloadField) {
+        field = entry;
+        field.removeLabel(label);
+        if (field.empty) this.#fields.delete(field.path);
+      } else field?.removeValue(label, entry);
     }
     this.#entries.delete(label);
   }

@@ -186,6 +186,52 @@ describe("HNSW index", () => {
     await index.close();
   });
 
+  it("stays right when searches and writes run at once, and labels come back with other rows", async () => {
+    const seed = seedOf("at once", 17);
+    const random = new Random(seed);
+    const { model, clusters } = filled(1200, 8, 17);
+    const index = await open(model, { maxPending: 64, rebuildShare: 0.25 });
+    // Labels below 600 never change; the others come and go.
+    const steady = new Set(Array.from({ length: 600 }, (_, i) => i));
+    const write = async () => {
+      for (let round = 0; round < 60; round++) {
+        const labels = Uint32Array.from(new Set(Array.from({ length: 30 }, () => 600 + random.integer(600))));
+        await index.remove(labels);
+        for (const label of labels) model.write(label, clusters.row());
+        await index.add(labels);
+      }
+    };
+    let writing = true;
+    const search = async () => {
+      while (writing) {
+        const query = clusters.row();
+        const exact = random.integer(3) === 0;
+        const [hits] = await index.search(query, 1, { k: 20, exact });
+        const labels = [...hits!.labels];
+        assert.equal(new Set(labels).size, 20, `seed ${seed}`);
+        assert.deepEqual(
+          [...hits!.distances],
+          [...hits!.distances].sort((a, b) => a - b),
+        );
+        const found = labels.filter((label) => steady.has(label)).length;
+        const bound = hits!.distances[19]!;
+        const expected = [...steady].filter(
+          (label) => model.distance(query, model.live.get(label)!.row) < bound - 1e-5,
+        );
+        assert.ok(found >= expected.length - (exact ? 0 : 4), `${found} of ${expected.length}, seed ${seed}`);
+      }
+    };
+    const searching = [search(), search(), search()];
+    await write();
+    writing = false;
+    await Promise.all(searching);
+    const query = clusters.row();
+    assert.equal(model.check((await index.search(query, 1, { k: 2000 }))[0]!, query, 2000), 1);
+    await index.drain();
+    assert.ok(model.check((await index.search(query, 1, { k: 20 }))[0]!, query, 20) >= 0.9);
+    await index.close();
+  });
+
   it("estimates its memory by what it holds", async () => {
     const { model } = filled(2000, 64, 10);
     const index = await open(model);

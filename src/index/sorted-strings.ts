@@ -9,15 +9,15 @@ export interface Bounds<T> {
 }
 
 /**
- * Distinct numbers, or distinct strings (by UTF-16 code unit, as `<` compares), with something under each, so that
- * those within bounds are found by bisection: a sorted array, and a short list of newcomers that is merged in when it
- * has grown.
+ * Distinct strings (in the order of UTF-16 code units, as `<` compares), with something under each, so that those
+ * within bounds are found by bisection: a sorted array, and a short list of newcomers that is merged in when it has
+ * grown.
  */
-export class SortedValues<T extends number | string, V> {
-  #sorted: { value: T; under: V }[] = [];
-  readonly #recent = new Map<T, V>();
+export class SortedStrings<V> {
+  #sorted: { value: string; under: V }[] = [];
+  readonly #recent = new Map<string, V>();
 
-  add(value: T, under: V): void {
+  add(value: string, under: V): void {
     this.#recent.set(value, under);
     if (this.#recent.size > MAX_RECENT + this.#sorted.length / 16) this.#merge();
   }
@@ -29,7 +29,7 @@ export class SortedValues<T extends number | string, V> {
   }
 
   /** What is under each value that is within all bounds given. */
-  *within({ gt, gte, lt, lte }: Bounds<T>): IterableIterator<V> {
+  *within({ gt, gte, lt, lte }: Bounds<string>): IterableIterator<V> {
     let start = 0;
     let end = this.#sorted.length;
     if (gt !== undefined) start = Math.max(start, this.#firstAt(gt, true));
@@ -45,12 +45,12 @@ export class SortedValues<T extends number | string, V> {
   }
 
   /** The position of the first sorted value that is at least `value`, or greater than it (`after`). */
-  #firstAt(value: T, after: boolean): number {
+  #firstAt(value: string, after: boolean): number {
     let low = 0;
     let high = this.#sorted.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const found = (this.#sorted[middle] as { value: T }).value;
+      const found = (this.#sorted[middle] as { value: string }).value;
       if (found < value || (after && found === value)) low = middle + 1;
       else high = middle;
     }
@@ -61,11 +61,11 @@ export class SortedValues<T extends number | string, V> {
     const recent = [...this.#recent].map(([value, under]) => ({ value, under }));
     recent.sort((a, b) => (a.value < b.value ? -1 : 1));
     this.#recent.clear();
-    const merged: { value: T; under: V }[] = [];
+    const merged: { value: string; under: V }[] = [];
     let next = 0;
     for (const entry of this.#sorted) {
-      for (; next < recent.length && (recent[next] as { value: T }).value < entry.value; next++) {
-        merged.push(recent[next] as { value: T; under: V });
+      for (; next < recent.length && (recent[next] as { value: string }).value < entry.value; next++) {
+        merged.push(recent[next] as { value: string; under: V });
       }
       merged.push(entry);
     }

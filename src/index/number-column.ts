@@ -1,0 +1,71 @@
+import type { Bitmap } from "./bitmap.js";
+import type { Bounds } from "./sorted-strings.js";
+
+/** A column is kept by label from this many labels on, when at least one label in 16 has a number. */
+const MIN_DENSE = 1024;
+const DENSE_SHARE = 16;
+
+/**
+ * The numbers of one path by label, so that a range is one pass over an array in the order of memory, however many
+ * different numbers there are. While few labels have one, a map holds them.
+ */
+export class NumberColumn {
+  #sparse: Map<number, number[]> | undefined = new Map();
+  /** The first number of each label, NaN where there is none. */
+  #dense = new Float64Array(0);
+  /** Further numbers of labels in `#dense`. */
+  readonly #more = new Map<number, number[]>();
+  #range = 0;
+
+  add(label: number, value: number): void {
+    this.#range = Math.max(this.#range, label + 1);
+    if (this.#sparse === undefined) {
+      this.#addDense(label, value);
+      return;
+    }
+    append(this.#sparse, label, value);
+    if (this.#sparse.size >= MIN_DENSE && this.#sparse.size * DENSE_SHARE >= this.#range)
+      this.#becomeDense(this.#sparse);
+  }
+
+  /** Takes all numbers of a label out. */
+  remove(label: number): void {
+    this.#sparse?.delete(label);
+    this.#more.delete(label);
+    if (label < this.#dense.length) this.#dense[label] = Number.NaN;
+  }
+
+  /** Sets the labels with a number within all bounds. */
+  addWithin(bounds: Bounds<number>, result: Bitmap): void {
+    const { gt = -Infinity, gte = -Infinity, lt = Infinity, lte = Infinity } = bounds;
+    // NaN is within no bounds.
+    const within = (value: number) => value > gt && value >= gte && value < lt && value <= lte;
+    for (let label = 0; label < this.#dense.length; label++) {
+      if (within(this.#dense[label] as number)) result.set(label);
+    }
+    for (const some of [this.#sparse, this.#more]) {
+      for (const [label, values] of some ?? []) if (values.some(within)) result.set(label);
+    }
+  }
+
+  #addDense(label: number, value: number): void {
+    if (label >= this.#dense.length) {
+      const grown = new Float64Array(Math.ceil((label + 1) * 1.25)).fill(Number.NaN);
+      grown.set(this.#dense);
+      this.#dense = grown;
+    }
+    if (Number.isNaN(this.#dense[label])) this.#dense[label] = value;
+    else append(this.#more, label, value);
+  }
+
+  #becomeDense(sparse: Map<number, number[]>): void {
+    this.#sparse = undefined;
+    for (const [label, values] of sparse) for (const value of values) this.#addDense(label, value);
+  }
+}
+
+function append(lists: Map<number, number[]>, label: number, value: number): void {
+  const list = lists.get(label);
+  if (list === undefined) lists.set(label, [value]);
+  else list.push(value);
+}
