@@ -85,15 +85,10 @@ function wrongContent(modality: "text" | "vector", input: ItemInput): AttuneErro
 /** Deeper values could be stored but not read: every step that walks them needs stack. */
 const MAX_PAYLOAD_DEPTH = 100;
 
-/** @throws payload_too_large */
+/** @throws payload_too_large, validation_failed */
 export function readPayload(payload: Payload | undefined, limits: Limits): Payload | null {
   if (payload === undefined) return null;
-  if (!depthWithin(payload, MAX_PAYLOAD_DEPTH)) {
-    throw new AttuneError(
-      "payload_too_large",
-      `The payload is nested more than ${MAX_PAYLOAD_DEPTH} levels deep; flatten it.`,
-    );
-  }
+  checkValue(payload, MAX_PAYLOAD_DEPTH);
   const bytes = Buffer.byteLength(JSON.stringify(payload));
   if (bytes > limits.payloadBytes) {
     throw new AttuneError(
@@ -104,9 +99,19 @@ export function readPayload(payload: Payload | undefined, limits: Limits): Paylo
   return payload;
 }
 
-function depthWithin(value: unknown, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return true;
-  return levels > 0 && Object.values(value).every((inner) => depthWithin(inner, levels - 1));
+/** @throws payload_too_large nested too deeply; validation_failed a number that JSON cannot write again */
+function checkValue(value: unknown, levels: number): void {
+  if (typeof value === "number" && !Number.isFinite(value)) {
+    throw new AttuneError("validation_failed", "The payload has a number too large for float64; send finite numbers.");
+  }
+  if (typeof value !== "object" || value === null) return;
+  if (levels === 0) {
+    throw new AttuneError(
+      "payload_too_large",
+      `The payload is nested more than ${MAX_PAYLOAD_DEPTH} levels deep; flatten it.`,
+    );
+  }
+  for (const inner of Object.values(value)) checkValue(inner, levels - 1);
 }
 
 /**

@@ -87,6 +87,8 @@ function explainOne(error: SchemaError): ErrorDetail {
 
 function describeValue(value: unknown): string {
   if (value === null || value === undefined) return "nothing (null)";
+  // JSON.parse makes Infinity of 1e999.
+  if (typeof value === "number" && !Number.isFinite(value)) return "a number too large for float64";
   if (typeof value === "string") return `the string ${quote(value.length > 40 ? `${value.slice(0, 40)}…` : value)}`;
   if (typeof value !== "object") return `the ${typeof value} ${String(value)}`;
   if (Array.isArray(value)) return value.length === 0 ? "an empty array" : `an array of ${value.length}`;
