@@ -167,6 +167,21 @@ describe("an encoder in a directory", () => {
     assertRows(vectors, [expected(model, [CLS, ...IDS[2]!.slice(-4, -1), SEP], "mean", false)]);
   });
 
+  it("reads a text of a million characters no further than its tokens can reach", async (t) => {
+    const encoder = await open(t, {
+      "model.onnx": tinyModel().bytes,
+      "sentence_bert_config.json": { max_seq_length: 9 },
+    });
+    const started = performance.now();
+    const [long, short] = [
+      await encoder.encode(["my card ".repeat(125_000)]),
+      await encoder.encode(["my card ".repeat(50)]),
+    ];
+    assert.deepEqual(long, short);
+    assert.equal(long.truncated, 1);
+    assert.ok(performance.now() - started < 500);
+  });
+
   const limits: [number, Files][] = [
     [512, {}],
     [512, { "config.json": { model_type: "roberta", max_position_embeddings: 514 } }],
@@ -242,6 +257,11 @@ describe("an encoder that cannot be used", () => {
       /outside/,
     ],
     ["with an unknown input", { "model.onnx": tinyModel({ inputs: ["attention_mask"] }).bytes }, /other_ids/],
+    [
+      "with an output that is no float32",
+      { "model.onnx": tinyModel({ dtype: "float64" }).bytes },
+      /last_hidden_state is float64/,
+    ],
     ["with room for no text", { "model.onnx": model, "sentence_bert_config.json": { max_seq_length: 2 } }, /no room/],
     // The look-up of an id that the table does not have fails inside the runtime.
     [

@@ -82,6 +82,12 @@ describe("the tokenizer of use-lite", () => {
     assert.deepEqual(short.tokenize("my cat is sick a"), { ids: [69, 1163, 18, 2685], truncated: true });
   });
 
+  it("reads 100,000 characters of a text and says when there were more", () => {
+    const unread = "東".repeat(100_000);
+    assert.deepEqual(tokenizer.tokenize(unread), { ids: [30, 0], truncated: false });
+    assert.deepEqual(tokenizer.tokenize(`${unread} card`), { ids: [30, 0], truncated: true });
+  });
+
   it("makes one unknown token of a run of unknown symbols", () => {
     assert.deepEqual(idsOf("东京大学"), [30, 0]);
     assert.deepEqual(idsOf("🙂🙂🙂"), [30, 0]);

@@ -81,9 +81,18 @@ async function resolveCommit(hub: Hub, { revision }: HubRepository, refPath: str
 async function isComplete(directory: string): Promise<boolean> {
   const text = await readIfPresent(join(directory, MANIFEST));
   if (text === undefined) return false;
-  const { files } = JSON.parse(text) as Manifest;
+  const { files } = parseManifest(text);
   const sizes = await Promise.all(files.map(({ path }) => stat(join(directory, path)).catch(() => undefined)));
-  return files.every((file, index) => sizes[index]?.size === file.size);
+  return files.length > 0 && files.every((file, index) => sizes[index]?.size === file.size);
+}
+
+/** A damaged manifest lists nothing: the files are then fetched again. */
+function parseManifest(text: string): Pick<Manifest, "files"> {
+  try {
+    return JSON.parse(text) as Manifest;
+  } catch {
+    return { files: [] };
+  }
 }
 
 async function fetchSnapshot(hub: Hub, commit: string, directory: string): Promise<void> {

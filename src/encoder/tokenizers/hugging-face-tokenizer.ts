@@ -18,6 +18,11 @@ interface Pipeline {
   token_to_id(token: string): number | undefined;
 }
 
+/**
+ * Characters read for each token of the maximum; the rest of a text is cut off unread. Tokens of ordinary text have 2 to
+ * 6, and the library needs up to 17 s for a million characters, during which no query would be answered.
+ */
+const MAX_CHARACTERS_PER_TOKEN = 64;
 /** Neither word is likely to be a control token; the control tokens around them are what we are after. */
 const PROBE = "hello world";
 
@@ -59,9 +64,11 @@ export class HuggingFaceTokenizer implements Tokenizer {
   }
 
   tokenize(text: string): TokenizedText {
-    let ids = this.#encode(text, false);
-    const truncated = ids.length > this.#room;
-    if (truncated) ids = this.#keepEnd ? ids.slice(-this.#room) : ids.slice(0, this.#room);
+    const characters = this.#room * MAX_CHARACTERS_PER_TOKEN;
+    const part = this.#keepEnd ? text.slice(-characters) : text.slice(0, characters);
+    let ids = this.#encode(part, false);
+    const truncated = ids.length > this.#room || part.length < text.length;
+    if (ids.length > this.#room) ids = this.#keepEnd ? ids.slice(-this.#room) : ids.slice(0, this.#room);
     return { ids: [...this.#prefix, ...ids, ...this.#suffix], truncated };
   }
 

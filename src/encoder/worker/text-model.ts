@@ -99,12 +99,12 @@ export class TextModel implements BatchModel {
   #rowsOf({ shape }: Tensor, data: Float32Array, rows: readonly (readonly number[])[]): RowsOfOutput {
     const [batch, second = 0, third = 0] = shape;
     if (batch === rows.length && shape.length === 2) return { vectors: data, dimensions: second, pooled: true };
-    if (batch !== rows.length || shape.length !== 3) {
+    const lengths = rows.map((row) => row.length);
+    if (batch !== rows.length || shape.length !== 3 || second !== Math.max(...lengths)) {
       throw this.#invalid(
         `its output ${this.#output} has the shape [${shape}]; expected [${rows.length}, dimensions] or [${rows.length}, tokens, dimensions]`,
       );
     }
-    const lengths = rows.map((row) => row.length);
     const embeddings = { data, tokens: second, dimensions: third };
     return { vectors: poolTokens(embeddings, lengths, this.description.pooling), dimensions: third, pooled: false };
   }

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { AttuneError } from "../../errors/index.js";
 import type { ProviderChoice } from "../../runtime/index.js";
@@ -90,7 +89,7 @@ export class WorkerEncoder implements Encoder {
   async #close(): Promise<void> {
     if (this.#stopped !== undefined) return;
     this.#stopped = new AttuneError("shutting_down", "The encoder is closed.");
-    const exited = once(this.worker, "exit");
+    const exited = new Promise((resolve) => this.worker.once("exit", resolve));
     this.#send({ type: "close" });
     await exited;
   }

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { encodeModel, GraphBuilder, type Value } from "../../../src/onnx/index.js";
+import { type DataType, encodeModel, GraphBuilder, type Value } from "../../../src/onnx/index.js";
 import { Random } from "../../../src/vector/index.js";
 
 /** A WordPiece vocabulary; the id of a piece is its place. */
@@ -84,6 +84,8 @@ export interface TinyModelOptions {
   inputs?: readonly ("input_ids" | "attention_mask" | "token_type_ids" | "position_ids")[];
   /** `sentence_embedding` and `pooler_output` are the embedding of the first token, doubled. */
   output?: "last_hidden_state" | "token_embeddings" | "sentence_embedding" | "pooler_output" | "logits";
+  /** Of the output. */
+  dtype?: DataType;
   seed?: number;
 }
 
@@ -94,6 +96,7 @@ export interface TinyModelOptions {
 export function tinyModel({
   inputs = ["input_ids", "attention_mask"],
   output = "last_hidden_state",
+  dtype = "float32",
   seed = 7,
 }: TinyModelOptions = {}): TinyModel {
   const random = new Random(seed);
@@ -110,7 +113,7 @@ export function tinyModel({
   // All token types are 0 for a single text, so this adds nothing.
   if (types !== undefined) x = g.add(x, g.unsqueeze(g.cast(types, "float32"), [2]));
   const pooled = output === "sentence_embedding" || output === "pooler_output";
-  g.output(pooled ? g.mul(g.gather(x, 0, 1), 2) : g.identity(x), output);
+  g.output(g.cast(pooled ? g.mul(g.gather(x, 0, 1), 2) : x, dtype), output);
   const row = (data: Float32Array, at: number) => [...data.subarray(at * TINY_DIMENSIONS, (at + 1) * TINY_DIMENSIONS)];
   return {
     bytes: encodeModel(g.model()),
