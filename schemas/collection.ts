@@ -32,23 +32,26 @@ export const KeepGenerations = Type.Integer({
   description: "How many earlier generations are kept for rollback.",
 });
 
-export const CreateCollection = Strict({
-  modality: Modality,
-  encoder: Type.Optional(
-    Type.String({ description: "`use-lite` (default for text), `hf:ORG/REPO[@REVISION]`, or `file:PATH`." }),
-  ),
-  prompts: Type.Optional(
-    Strict(
-      { query: Type.Optional(Type.String()), item: Type.Optional(Type.String()) },
-      { description: "Put before texts." },
+export const CreateCollection = Strict(
+  {
+    modality: Modality,
+    encoder: Type.Optional(
+      Type.String({ description: "`use-lite` (default for text), `hf:ORG/REPO[@REVISION]`, or `file:PATH`." }),
     ),
-  ),
-  dimensions: Type.Optional(Type.Integer({ minimum: 1, description: "For `vector` collections only." })),
-  metric: Type.Optional(MetricName),
-  index: Type.Optional(IndexSettings),
-  autoTune: Type.Optional(AutoTune),
-  keepGenerations: Type.Optional(KeepGenerations),
-});
+    prompts: Type.Optional(
+      Strict(
+        { query: Type.Optional(Type.String()), item: Type.Optional(Type.String()) },
+        { description: "Put before texts." },
+      ),
+    ),
+    dimensions: Type.Optional(Type.Integer({ minimum: 1, description: "For `vector` collections only." })),
+    metric: Type.Optional(MetricName),
+    index: Type.Optional(IndexSettings),
+    autoTune: Type.Optional(AutoTune),
+    keepGenerations: Type.Optional(KeepGenerations),
+  },
+  { examples: [{ modality: "text" }, { modality: "vector", dimensions: 512, metric: "euclidean" }] },
+);
 export type CreateCollection = Static<typeof CreateCollection>;
 
 export const PatchCollection = Strict(

@@ -1,12 +1,15 @@
 import { type Static, Type } from "typebox";
 import { OneOf, Strict } from "./common.js";
 
-export const CreateEmbeddings = Strict({
-  input: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })]),
-  model: Type.String({ description: "A collection's name (its active generation) or an encoder's." }),
-  encoding_format: Type.Optional(OneOf(["float", "base64"] as const, { default: "float" })),
-  user: Type.Optional(Type.String({ description: "Accepted and ignored, as OpenAI clients may send it." })),
-});
+export const CreateEmbeddings = Strict(
+  {
+    input: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })]),
+    model: Type.String({ description: "A collection's name (its active generation) or an encoder's." }),
+    encoding_format: Type.Optional(OneOf(["float", "base64"] as const, { default: "float" })),
+    user: Type.Optional(Type.String({ description: "Accepted and ignored, as OpenAI clients may send it." })),
+  },
+  { examples: [{ model: "use-lite", input: ["a cat sleeps on the sofa"] }] },
+);
 export type CreateEmbeddings = Static<typeof CreateEmbeddings>;
 
 export const Embeddings = Type.Object({

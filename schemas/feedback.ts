@@ -25,7 +25,13 @@ export const SubmitFeedback = Strict(
     triplets: Type.Optional(Type.Array(Triplet)),
     labels: Type.Optional(Type.Array(ItemLabel)),
   },
-  { minProperties: 1 },
+  {
+    minProperties: 1,
+    examples: [
+      { pairs: [{ a: { text: "a kitten taking a nap" }, b: "note-1", label: "similar" }] },
+      { triplets: [{ anchor: "note-1", positive: "note-2", negative: "note-3" }] },
+    ],
+  },
 );
 export type SubmitFeedback = Static<typeof SubmitFeedback>;
 

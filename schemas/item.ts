@@ -10,7 +10,10 @@ export const ItemInput = Strict({
 });
 export type ItemInput = Static<typeof ItemInput>;
 
-export const UpsertItems = Strict({ items: Type.Array(ItemInput) });
+export const UpsertItems = Strict(
+  { items: Type.Array(ItemInput) },
+  { examples: [{ items: [{ id: "note-1", text: "a cat sleeps on the sofa", payload: { kind: "animal" } }] }] },
+);
 export type UpsertItems = Static<typeof UpsertItems>;
 
 export const UpsertResult = Type.Object({ upserted: Type.Integer(), generation: Type.Integer() });

@@ -2,18 +2,26 @@ import { type Static, Type } from "typebox";
 import { Payload, Strict, Vector } from "./common.js";
 import { FilterRef } from "./filter.js";
 
-export const Query = Strict({
-  text: Type.Optional(Type.String()),
-  vector: Type.Optional(Vector),
-  itemId: Type.Optional(Type.String({ description: "Nearest to this item, which is left out of the results." })),
-  k: Type.Optional(Type.Integer({ minimum: 1, default: 10 })),
-  efSearch: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
-  exact: Type.Optional(Type.Boolean({ default: false, description: "Compare with every item; no graph." })),
-  filter: Type.Optional(FilterRef),
-  minScore: Type.Optional(Type.Number()),
-  withPayload: Type.Optional(Type.Boolean({ default: true })),
-  withVector: Type.Optional(Type.Boolean({ default: false })),
-});
+export const Query = Strict(
+  {
+    text: Type.Optional(Type.String()),
+    vector: Type.Optional(Vector),
+    itemId: Type.Optional(Type.String({ description: "Nearest to this item, which is left out of the results." })),
+    k: Type.Optional(Type.Integer({ minimum: 1, default: 10 })),
+    efSearch: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+    exact: Type.Optional(Type.Boolean({ default: false, description: "Compare with every item; no graph." })),
+    filter: Type.Optional(FilterRef),
+    minScore: Type.Optional(Type.Number()),
+    withPayload: Type.Optional(Type.Boolean({ default: true })),
+    withVector: Type.Optional(Type.Boolean({ default: false })),
+  },
+  {
+    examples: [
+      { text: "a kitten taking a nap", k: 3, filter: { must: [{ key: "kind", equals: "animal" }] } },
+      { itemId: "note-1" },
+    ],
+  },
+);
 export type Query = Static<typeof Query>;
 
 export const Hit = Type.Object({

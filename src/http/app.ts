@@ -57,7 +57,8 @@ export function createApp({ logLevel = "warn" }: AppOptions = {}): FastifyInstan
       },
     },
   });
-  // V8's JSON.stringify is as fast as compiled serialisers on these replies to within microseconds, and drops nothing.
+  // On ten hits with payload, compiled serialisers were measured as fast as JSON.stringify (10 us, where a request takes
+  // 200), and they drop what the schema does not name.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   handleErrors(app);
   refuseWhileClosing(app);

@@ -24,7 +24,10 @@ export function responses<T extends Record<number, TSchema>>(
   ...codes: (ErrorCode | readonly ErrorCode[])[]
 ): T {
   const byStatus = new Map<number, ErrorCode[]>();
-  for (const code of new Set([...codes.flat(), ...ALWAYS])) {
+  const given = codes.flat();
+  // Whatever names a collection may name one that is closed for want of its encoder.
+  const ofCollection: readonly ErrorCode[] = given.includes("collection_not_found") ? ["encoder_changed"] : [];
+  for (const code of new Set([...given, ...ofCollection, ...ALWAYS])) {
     const { status } = CATALOGUE[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { CATALOGUE, type ErrorCode } from "../../src/errors/index.js";
 
@@ -7,6 +7,21 @@ const page = await readFile(new URL("../../../docs/errors.md", import.meta.url),
 const sections = new Map(
   [...page.matchAll(/^### (\w+)\n([\s\S]*?)(?=\n#|(?![\s\S]))/gm)].map(([, code = "", text = ""]) => [code, text]),
 );
+
+/** Codes that no test raises, and why. */
+const NOT_RAISED: Record<string, string> = {
+  fine_tune_failed: "it takes a child process that dies of itself, for example for want of memory",
+};
+
+test("every code is raised by a test, or there is a reason why not", async () => {
+  const folder = new URL("../../../test/", import.meta.url);
+  const files = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith(".test.ts"));
+  const tests = (await Promise.all(files.map((name) => readFile(new URL(name, folder), "utf8")))).join("\n");
+  for (const code of Object.keys(CATALOGUE)) {
+    const raised = tests.includes(`"${code}"`);
+    if (!raised) assert.ok(code in NOT_RAISED, `no test raises ${code}`);
+  }
+});
 
 test("every code of the catalogue is documented, with its status", () => {
   for (const [code, { status }] of Object.entries(CATALOGUE)) {

@@ -6,7 +6,7 @@ import { type ServerUnderTest, serve } from "./support.js";
 interface Operation {
   tags: string[];
   summary: string;
-  requestBody?: { content: Record<string, { schema: unknown }> };
+  requestBody?: { content: Record<string, { example?: unknown; examples?: Record<string, { value: unknown }> }> };
   responses: Record<string, { description: string; content?: Record<string, { schema?: { $ref?: string } }> }>;
 }
 interface Description {
@@ -106,6 +106,25 @@ test("every error is a Problem, with an example of each code", () => {
       }
     }
   }
+});
+
+test("the examples of bodies fit their schemas", async () => {
+  let examples = 0;
+  for (const [path, methods] of Object.entries(description.paths)) {
+    for (const [method, { requestBody }] of Object.entries(methods)) {
+      const media = requestBody?.content["application/json"];
+      const bodies =
+        media?.example !== undefined ? [media.example] : Object.values(media?.examples ?? {}).map(({ value }) => value);
+      for (const body of bodies) {
+        examples += 1;
+        const target = path.replace("{collection}", "examples");
+        const { json, text } = await server.send(method.toUpperCase(), target, { body });
+        assert.notEqual(json?.code, "validation_failed", `${method} ${path}: ${text}`);
+        await server.send("DELETE", "/v1/collections/examples");
+      }
+    }
+  }
+  assert.ok(examples >= 8, `${examples} examples`);
 });
 
 test("items may be sent as JSON or line by line", () => {

@@ -38,7 +38,6 @@ export const fineTuneRoutes: RoutePlugin = async (app, { database }) => {
           "job_running",
           "not_enough_feedback",
           "invalid_setting",
-          "encoder_changed",
         ]),
       },
     },
