@@ -3,26 +3,17 @@ import { Database, DEFAULT_LIMITS, type Limits, type ProviderChoice } from "../c
 import { AttuneError } from "../errors/index.js";
 import { createApp, type LogLevel, mountRoutes } from "./app.js";
 
-export interface ServerOptions {
+export interface ServerOptions extends Omit<DatabaseOptions, "directory" | "log"> {
   /** The data directory; made when it is not there. */
   data: string;
   /** @default "127.0.0.1" */
-  host?: string;
+  host?: string | undefined;
   /** 0 takes any free port. @default 7700 */
-  port?: number;
-  /** @default "auto" */
-  provider?: ProviderChoice;
-  /** Whether an acknowledged write is on the disk, or with the operating system. @default "fsync" */
-  durability?: "fsync" | "os";
-  limits?: Partial<Limits>;
-  /** Where models are kept. */
-  cacheDirectory?: string;
-  /** Threads of encoding and training. */
-  threads?: number;
+  port?: number | undefined;
   /** @default "warn" */
-  logLevel?: LogLevel;
+  logLevel?: LogLevel | undefined;
   /** How long requests in flight may take once the server closes, in milliseconds. @default 10,000 */
-  closeTimeoutMs?: number;
+  closeTimeoutMs?: number | undefined;
 }
 
 export interface RunningServer {

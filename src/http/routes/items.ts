@@ -43,12 +43,7 @@ export const itemRoutes: RoutePlugin = async (app, { database }) => {
         summary: "Get an item",
         params: ItemParams,
         querystring: WithVectorQuery,
-        response: responses({ 200: Item }, [
-          "validation_failed",
-          "collection_not_found",
-          "item_not_found",
-          "invalid_id",
-        ]),
+        response: responses({ 200: Item }, ["validation_failed", "collection_not_found", "item_not_found"]),
       },
     },
     (request) => database().collection(request.params.collection).getItem(request.params.id, request.query),
@@ -66,7 +61,7 @@ export const itemRoutes: RoutePlugin = async (app, { database }) => {
         response: responses({ 200: Item }, BODY_ERRORS, [
           "collection_not_found",
           "item_not_found",
-          "invalid_id",
+
           "payload_too_large",
         ]),
       },
@@ -81,7 +76,7 @@ export const itemRoutes: RoutePlugin = async (app, { database }) => {
         tags,
         summary: "Delete an item",
         params: ItemParams,
-        response: responses({ 204: NoContent }, "collection_not_found", "item_not_found", "invalid_id"),
+        response: responses({ 204: NoContent }, "collection_not_found", "item_not_found"),
       },
     },
     async (request, reply) => {
