@@ -1,5 +1,5 @@
 import type { FastifyInstance } from "fastify";
-import { Database, DEFAULT_LIMITS, type Limits, type ProviderChoice } from "../collection/index.js";
+import { Database, type DatabaseOptions, DEFAULT_LIMITS } from "../collection/index.js";
 import { AttuneError } from "../errors/index.js";
 import { createApp, type LogLevel, mountRoutes } from "./app.js";
 
