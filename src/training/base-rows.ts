@@ -4,6 +4,7 @@ import type { Random } from "../vector/random.js";
 import { MemoryRows, type RowSource } from "./row-files.js";
 
 const SCALE_SAMPLE = 512;
+const CACHE_BYTES = 128 * 1024 * 1024;
 
 /**
  * The base vectors of everything feedback can name: items (positions 0 to L - 1), then extra rows, prepared for training.
@@ -20,6 +21,8 @@ export class BaseRows implements RowSource {
   readonly scale: number;
   readonly #extra: RowSource;
   readonly #shift: Float32Array | undefined;
+  /** Rows read before, by item: training reads the same few again and again. */
+  readonly #cache = new Map<number, Float32Array>();
 
   constructor(items: RowSource, extra: RowSource, dimensions: number, metric: Metric, random: Random) {
     this.items = items;
@@ -52,10 +55,21 @@ export class BaseRows implements RowSource {
     this.#prepare(target.subarray(at * this.dimensions, (at + count) * this.dimensions));
   }
 
+  /** Copies the prepared row of one item into `target` at row `at`. */
+  readRow(item: number, target: Float32Array, at: number): void {
+    let row = this.#cache.get(item);
+    if (row === undefined) {
+      row = new Float32Array(this.dimensions);
+      this.read(item, 1, row);
+      if (this.#cache.size * this.dimensions * 4 < CACHE_BYTES) this.#cache.set(item, row);
+    }
+    target.set(row, at * this.dimensions);
+  }
+
   /** Prepared rows of the items of a list, one after the other. */
   gather(items: ArrayLike<number>): Float32Array {
     const rows = new Float32Array(items.length * this.dimensions);
-    for (let i = 0; i < items.length; i++) this.read(items[i] as number, 1, rows, i);
+    for (let i = 0; i < items.length; i++) this.readRow(items[i] as number, rows, i);
     return rows;
   }
 

@@ -19,8 +19,8 @@ import { type TrainingLine, trainingLines } from "./training-lines.js";
 
 /** Default margin, in cosine distance or in typical distances of the collection. */
 const DEFAULT_MARGIN = 0.2;
-/** AdamW's decay of the head's deviation from the identity. */
-const IDENTITY_PENALTY = 0.01;
+/** AdamW's decay of the head's deviation from the identity: at the default rate 300 steps take back 9% of it. */
+const IDENTITY_PENALTY = 1;
 
 /** Independent streams of random numbers from one seed, each for one purpose. */
 export const STREAMS = {
@@ -60,7 +60,7 @@ export interface FineTuneContext {
   /** Weights (d x d) of the active generation's head, and those that training starts from. */
   active: Float32Array;
   start: Float32Array;
-  /** Steps a training takes at most. */
+  /** Steps a training on all lines takes at most. */
   maximumSteps: number;
   meter: ProgressMeter;
   /** To be awaited between steps and blocks: throws when cancelled. */

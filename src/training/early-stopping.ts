@@ -1,6 +1,37 @@
+import type { LossPoint } from "./fine-tune-task.js";
+
+const LOOKS = 20;
+
 /** Steps between two looks, so that a training is looked at about twenty times. */
 export function checkpointInterval(maximumSteps: number): number {
-  return Math.min(50, Math.max(1, Math.ceil(maximumSteps / 20)));
+  return Math.min(50, Math.max(1, Math.ceil(maximumSteps / LOOKS)));
+}
+
+/** The validation of one fold's training. */
+export interface FoldCurve {
+  curve: readonly LossPoint[];
+  /** Steps it was allowed. */
+  plannedSteps: number;
+  /** Validation anchors that its gains are means over. */
+  anchors: number;
+}
+
+/**
+ * The share of the planned training, 0 to 1, at which the folds together do best: where the mean validation gain over all
+ * anchors of all folds is largest, and 0 where it never is above 0. One fold's best look is mostly noise when feedback is
+ * scarce; a training that was given up counts with its last look from there on.
+ */
+export function bestShare(folds: readonly FoldCurve[]): number {
+  let best = { share: 0, gain: 0 };
+  for (let i = 1; i <= LOOKS; i++) {
+    const share = i / LOOKS;
+    let gain = 0;
+    for (const { curve, plannedSteps, anchors } of folds) {
+      gain += anchors * (curve.findLast((point) => point.step <= share * plannedSteps)?.validation ?? 0);
+    }
+    if (gain > best.gain) best = { share, gain };
+  }
+  return best.share;
 }
 
 /**

@@ -120,7 +120,7 @@ export interface FineTuneResult {
   metrics: FineTuneMetrics;
   /** Of the final training; of the first fold where there was none. */
   lossCurve: LossPoint[];
-  /** Steps of the final training, and those that each fold chose. */
+  /** Steps of the final training, and those that each fold chose (as many passes over all feedback as over its own part). */
   steps: number;
   foldSteps: number[];
   /** ONNX Runtime's provider that did the work. */

@@ -1,6 +1,7 @@
 import { bootstrap } from "../evaluation/index.js";
 import { sampleRows } from "./base-rows.js";
 import { type FineTuneContext, randomStream, STREAMS } from "./context.js";
+import { bestShare } from "./early-stopping.js";
 import type { FineTuneMetrics, LossPoint } from "./fine-tune-task.js";
 import { assignFolds, FOLDS } from "./folds.js";
 import {
@@ -15,7 +16,8 @@ import {
 } from "./judge.js";
 import { type Judgement, judgements } from "./judgement.js";
 import { MemoryRows } from "./row-files.js";
-import { type TrainedHead, trainHead } from "./training-run.js";
+import { restrictLines } from "./training-lines.js";
+import { type TrainedHead, type TrainingPlan, trainHead } from "./training-run.js";
 
 /** Items that early stopping ranks among, instead of the whole collection. */
 const VALIDATION_FIELD = 1_024;
@@ -27,8 +29,9 @@ export interface GateResult {
   /** Why not, in a sentence. */
   reason?: string;
   metrics: FineTuneMetrics;
-  /** Steps that each fold's early stopping chose, and their median. */
+  /** Steps on all feedback that make as many passes as each fold's early stopping chose. */
   foldSteps: number[];
+  /** The same for all folds together: how long to train on all feedback. */
   steps: number;
   /** Of the first fold. */
   lossCurve: LossPoint[];
@@ -51,16 +54,27 @@ export async function runGate(context: FineTuneContext): Promise<GateResult> {
   const judged = judgements(graph, context.anchors, context.judgedBy, randomStream(task.seed, STREAMS.judgements));
 
   const startedAt = performance.now();
-  meter.begin("training", (FOLDS + 1) * context.maximumSteps, "steps");
-  const heads = await trainFolds(context, judge, foldOf, judged);
+  const plans = foldPlans(context, foldOf);
+  meter.begin(
+    "training",
+    plans.reduce((sum, plan) => sum + plan.steps, context.maximumSteps),
+    "steps",
+  );
+  const heads = await trainFolds(context, judge, plans, foldOf, judged);
   const trainedAt = performance.now();
   const looks = await judgeFolds(context, judge, foldOf, judged, heads);
   const verdict = decide(context, looks);
-  const foldSteps = heads.map((head) => head.steps);
+  const share = bestShare(
+    heads.map(({ curve }, fold) => {
+      const anchors = judged.filter(({ anchor }) => foldOf.get(anchor) === (fold + 1) % FOLDS).length;
+      return { curve, plannedSteps: plans[fold]?.steps ?? 0, anchors };
+    }),
+  );
+  const foldSteps = heads.map((head, fold) => stepsOnAll(head.steps, plans[fold], context));
   return {
     ...verdict,
     foldSteps,
-    steps: median(foldSteps),
+    steps: Math.round(context.maximumSteps * share),
     lossCurve: heads[0]?.curve ?? [],
     judgements: looks.judgements,
     ranksBefore: looks.before.ranks,
@@ -69,21 +83,37 @@ export async function runGate(context: FineTuneContext): Promise<GateResult> {
   };
 }
 
-/** One head a fold, with the next fold as the validation part that its early stopping looks at. */
+/** Each fold trains without itself and without the next fold, its validation part, for as many epochs as allowed. */
+function foldPlans(context: FineTuneContext, foldOf: ReadonlyMap<number, number>): TrainingPlan[] {
+  return Array.from({ length: FOLDS }, (_, fold) => {
+    const next = (fold + 1) % FOLDS;
+    const graph = context.graph.without((item) => foldOf.get(item) === fold || foldOf.get(item) === next);
+    const lines = restrictLines(context.lines, graph);
+    const steps = Math.ceil((context.maximumSteps * lines.length) / context.lines.length);
+    return { graph, lines, steps, random: randomStream(context.task.seed, STREAMS.fold + fold) };
+  });
+}
+
+/** More feedback bears, and needs, more steps: the same number of passes. */
+function stepsOnAll(steps: number, plan: TrainingPlan | undefined, context: FineTuneContext): number {
+  if (plan === undefined || plan.lines.length === 0) return 0;
+  return Math.min(context.maximumSteps, Math.round((steps * context.lines.length) / plan.lines.length));
+}
+
+/** One head a fold, early stopping by the next fold. */
 async function trainFolds(
   context: FineTuneContext,
   judge: Judge,
+  plans: readonly TrainingPlan[],
   foldOf: ReadonlyMap<number, number>,
   judged: readonly Judgement[],
 ): Promise<TrainedHead[]> {
   const field = validationField(context);
   const heads: TrainedHead[] = [];
-  for (let fold = 0; fold < FOLDS; fold++) {
+  for (const [fold, plan] of plans.entries()) {
     const next = (fold + 1) % FOLDS;
-    const visible = context.graph.without((item) => foldOf.get(item) === fold || foldOf.get(item) === next);
-    const random = randomStream(context.task.seed, STREAMS.fold + fold);
     const validation = { judge, field, judgements: judged.filter(({ anchor }) => foldOf.get(anchor) === next) };
-    heads.push(await trainHead(context, visible, context.maximumSteps, random, validation));
+    heads.push(await trainHead(context, plan, validation));
   }
   return heads;
 }
@@ -187,10 +217,4 @@ function untouchedItems({ base, graph, task }: FineTuneContext): number[] {
     if (graph.componentOf(item) < 0) chosen.add(item);
   }
   return [...chosen];
-}
-
-/** The lower median, so that one of two middle folds is taken as it was. */
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
 }

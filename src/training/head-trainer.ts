@@ -31,10 +31,13 @@ const HELD = ["nextDeviation", "nextMean", "nextVariance"] as const;
 export class HeadTrainer {
   readonly options: HeadTrainerOptions;
   readonly #session: Session;
+  /** The rows of the batch at hand: made once, since a fresh block for every step keeps the garbage collector busy. */
+  readonly #rows: Float32Array;
 
   private constructor(options: HeadTrainerOptions, session: Session) {
     this.options = options;
     this.#session = session;
+    this.#rows = new Float32Array(3 * options.batchSize * options.dimensions);
   }
 
   static async open(options: HeadTrainerOptions): Promise<HeadTrainer> {
@@ -65,9 +68,10 @@ export class HeadTrainer {
   async step(state: HeadState, graph: FeedbackGraph, base: BaseRows, batch: readonly BatchLine[]): Promise<number> {
     const { dimensions: d, batchSize: n, learningRate, identityPenalty, margin } = this.options;
     const columns = batchColumns(batch, n);
-    const rows = new Float32Array(columns.length * d);
+    const rows = this.#rows;
     columns.forEach((item, column) => {
-      if (item >= 0) base.read(item, 1, rows, column);
+      if (item >= 0) base.readRow(item, rows, column);
+      else rows.fill(0, column * d, (column + 1) * d);
     });
     const factors = adamWFactors(state.steps + 1, learningRate, identityPenalty);
     const feeds = {

@@ -30,32 +30,21 @@ export class RankCounter {
   }
 
   visit(block: ClosenessBlock): void {
-    this.#queries.forEach((query, q) => {
+    for (const [q, query] of this.#queries.entries()) {
       const offset = query.row * block.count;
       const row = block.closeness.subarray(offset, offset + block.count);
       const excluded = within(query.excluded, block);
-      query.targets.forEach((target, t) => {
+      for (const [t, target] of query.targets.entries()) {
+        const own = query.targetPositions[t] ?? -1;
+        const ownHere = own >= block.start && own < block.start + block.count && !excluded.includes(own);
+        const skipped = ownHere ? [...excluded, own] : excluded;
         const above = target + tolerance(target);
         const below = target - tolerance(target);
-        let closer = 0;
-        let notFarther = 0;
-        for (let i = 0; i < row.length; i++) {
-          const value = row[i] as number;
-          // A value that is no number counts as closer: it must never make a rank look good.
-          if (!(value <= above)) closer++;
-          if (!(value < below)) notFarther++;
-        }
-        const skip = (position: number) => {
-          const value = row[position - block.start] as number;
-          if (!(value <= above)) closer--;
-          if (!(value < below)) notFarther--;
-        };
-        for (const position of excluded) skip(position);
-        const own = query.targetPositions[t] ?? -1;
-        if (own >= block.start && own < block.start + block.count && !excluded.includes(own)) skip(own);
+        const closer = countCloser(row, above, false) - countAt(row, skipped, block.start, above, false);
+        const notFarther = countCloser(row, below, true) - countAt(row, skipped, block.start, below, true);
         this.#add(q, t, closer, notFarther - closer);
-      });
-    });
+      }
+    }
   }
 
   /** Rank of each target of each query, from 1; ties count half. */
@@ -100,6 +89,34 @@ export class NeighbourCollector {
   neighbours(): Uint32Array[] {
     return this.#nearest.map((nearest) => nearest.sorted().labels);
   }
+}
+
+/**
+ * How many values are above a bound, or at it where `orAt`. What is no number counts: it must never make a rank look good.
+ * A plain loop over a typed array: this is where judging spends its JavaScript time.
+ */
+function countCloser(values: Float32Array, bound: number, orAt: boolean): number {
+  let farther = 0;
+  const length = values.length;
+  if (orAt) for (let i = 0; i < length; i++) farther += (values[i] as number) < bound ? 1 : 0;
+  else for (let i = 0; i < length; i++) farther += (values[i] as number) <= bound ? 1 : 0;
+  return length - farther;
+}
+
+/** The same for the values at some positions only. */
+function countAt(
+  values: Float32Array,
+  positions: readonly number[],
+  start: number,
+  bound: number,
+  orAt: boolean,
+): number {
+  let count = 0;
+  for (const position of positions) {
+    const value = values[position - start] as number;
+    if (orAt ? !(value < bound) : !(value <= bound)) count++;
+  }
+  return count;
 }
 
 function tolerance(target: number): number {

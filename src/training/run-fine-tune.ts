@@ -56,7 +56,8 @@ async function build(context: FineTuneContext, gate: GateResult): Promise<FineTu
   // Folds that chose no steps at all leave nothing to promote; who promotes always wants a trained head all the same.
   const steps = Math.max(gate.steps, checkpointInterval(context.maximumSteps));
   meter.begin("training", steps, "steps");
-  const head = await trainHead(context, graph, steps, randomStream(task.seed, STREAMS.refit));
+  const random = randomStream(task.seed, STREAMS.refit);
+  const head = await trainHead(context, { graph, lines: context.lines, steps, random });
   const writeAt = performance.now();
   await write(context, head);
   const checkAt = performance.now();

@@ -20,7 +20,7 @@ const MAXIMUM_POSITIVES = 4;
 
 /**
  * What one epoch walks through: a line for each triplet, two for each similar pair (either end is the anchor), one for
- * each labelled item, and one for each item that only has marks.
+ * each labelled item, and one for each end of a mark that no other line would show.
  */
 export function trainingLines(graph: FeedbackGraph, random: Random): TrainingLine[] {
   const lines: TrainingLine[] = [];
@@ -31,7 +31,8 @@ export function trainingLines(graph: FeedbackGraph, random: Random): TrainingLin
     if (positives.length > 0) lines.push({ anchor, positives, marked: graph.marked(anchor), alone: false });
   }
   for (const item of graph.items) {
-    const marked = anchored.has(item) ? [] : graph.marked(item);
+    // A mark at whose other end an anchor stands is trained there already.
+    const marked = anchored.has(item) ? [] : graph.marked(item).filter((other) => !anchored.has(other));
     if (marked.length > 0) lines.push({ anchor: item, positives: [item], marked, alone: true });
   }
   return lines;

@@ -7,7 +7,17 @@ import type { FeedbackGraph } from "./feedback-graph.js";
 import type { LossPoint } from "./fine-tune-task.js";
 import { type Field, gains, type Judge } from "./judge.js";
 import type { Judgement } from "./judgement.js";
-import { restrictLines } from "./training-lines.js";
+import type { TrainingLine } from "./training-lines.js";
+
+/** What to train on, and for how long. */
+export interface TrainingPlan {
+  /** What is known. */
+  graph: FeedbackGraph;
+  lines: readonly TrainingLine[];
+  /** Steps at most. */
+  steps: number;
+  random: Random;
+}
 
 export interface TrainedHead {
   /** d x d. */
@@ -27,25 +37,23 @@ export interface Validation {
 const PATIENCE = 5;
 
 /**
- * Trains a head on what `graph` knows, up to `steps` steps.
+ * Trains a head.
  * @param validation where given, the head of the best look is returned, and training ends early when looks get no better
  */
 export async function trainHead(
   context: FineTuneContext,
-  graph: FeedbackGraph,
-  steps: number,
-  random: Random,
+  plan: TrainingPlan,
   validation?: Validation,
 ): Promise<TrainedHead> {
   const { trainer, base, meter, mined, options, start } = context;
-  const lines = restrictLines(context.lines, graph);
-  const sampler = new BatchSampler(graph, lines, mined, options.batchSize, random);
-  const state = trainer.start(start);
+  const { graph, lines, steps, random } = plan;
   const curve: LossPoint[] = [];
   if (lines.length === 0) return { weights: start, steps: 0, curve };
+  const sampler = new BatchSampler(graph, lines, mined, options.batchSize, random);
   const look = validation && (await lookout(context, validation));
   const stopping = new EarlyStopping(start, PATIENCE);
-  const interval = checkpointInterval(context.maximumSteps);
+  const interval = checkpointInterval(steps);
+  const state = trainer.start(start);
   let losses: number[] = [];
   while (state.steps < steps) {
     losses.push(await trainer.step(state, graph, base, sampler.next()));
