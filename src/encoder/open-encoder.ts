@@ -23,7 +23,7 @@ async function describeModel(spec: string, options: OpenEncoderOptions): Promise
   const preparation = { ...options, cacheDirectory: options.cacheDirectory ?? defaultCacheDirectory() };
   const parsed = parseEncoderSpec(spec);
   if (parsed.kind === "built-in") return describeUseLite(preparation);
-  if (parsed.kind === "file") return describeDirectory(parsed.directory, spec);
+  if (parsed.kind === "file") return describeDirectory(parsed.directory);
   const { directory, id } = await fetchFromHub(parsed, preparation);
   return describeDirectory(directory, id);
 }

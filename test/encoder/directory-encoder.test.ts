@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { type Encoder, openEncoder } from "../../src/encoder/index.js";
 import { temporaryDirectory } from "../support/temporary-directory.js";
@@ -195,6 +195,18 @@ describe("an encoder in a directory", () => {
     const encoder = await open(t, { "model.onnx": tinyModel().bytes, "tokenizer.json": bare });
     const { vectors } = await encoder.encode(["\u0000", "hello"]);
     assert.ok(vectors.every(Number.isFinite));
+  });
+
+  it("is known by its absolute path", async (t) => {
+    const directory = write(t, { "model.onnx": tinyModel().bytes });
+    const encoder = await openEncoder(`file:${relative(process.cwd(), directory)}`, { provider: "cpu" });
+    t.after(() => encoder.close());
+    assert.equal(encoder.id, `file:${directory}`);
+  });
+
+  it("refuses to give embeddings that are not finite", async (t) => {
+    const encoder = await open(t, { "model.onnx": tinyModel({ brokenId: VOCABULARY.indexOf("world") }).bytes });
+    await assert.rejects(encoder.encode(["hello world"]), { code: "invalid_encoder", message: /not finite/ });
   });
 
   it("has another identity when the weights, the tokenizer or the pooling change", async (t) => {

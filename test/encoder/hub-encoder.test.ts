@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync, truncateSync } from "node:fs";
-import { join } from "node:path";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import { afterEach, describe, it, type TestContext } from "node:test";
 import { type OpenEncoderOptions, openEncoder } from "../../src/encoder/index.js";
 import { temporaryDirectory } from "../support/temporary-directory.js";
@@ -159,6 +168,17 @@ describe("an encoder from a hub", () => {
     assert.equal(modelRequests().length, 1);
     const left = readdirSync(join(cacheDirectory, "hub", "tiny-org--tiny-encoder"));
     assert.deepEqual(left.sort(), ["refs", "snapshots"], "no lock is left");
+  });
+
+  it("takes over the lock of a process that died", async (t) => {
+    const { hub, cacheDirectory, use } = await startHub(t);
+    const lock = join(cacheDirectory, "hub", "tiny-org--tiny-encoder", `${hub.commit}.lock`);
+    mkdirSync(dirname(lock), { recursive: true });
+    writeFileSync(lock, "1\n");
+    const minuteAgo = new Date(Date.now() - 60_000);
+    utimesSync(lock, minuteAgo, minuteAgo);
+    await use();
+    assert.ok(!existsSync(lock));
   });
 
   it("sends the token to the hub, and not on to the server of the content", async (t) => {

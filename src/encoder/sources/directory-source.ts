@@ -17,9 +17,10 @@ const OFFSET_POSITIONS = new Set(["roberta", "xlm-roberta", "camembert", "mpnet"
 /**
  * Describes the ONNX text encoder in a directory: model.onnx (or onnx/model.onnx), tokenizer.json, and where present
  * tokenizer_config.json, config.json, and the configuration of sentence-transformers.
+ * @param id See `Encoder.id`. @default file: and the absolute path
  * @throws unknown_encoder when there is no such directory; invalid_encoder naming the file that is missing or unusable.
  */
-export async function describeDirectory(directory: string, id: string): Promise<ModelDescription> {
+export async function describeDirectory(directory: string, id?: string): Promise<ModelDescription> {
   const root = resolve(directory);
   if (!(await stat(root).catch(() => undefined))?.isDirectory()) {
     throw new AttuneError("unknown_encoder", `There is no directory ${root} with an encoder.`);
@@ -33,7 +34,7 @@ export async function describeDirectory(directory: string, id: string): Promise<
   }
   const tokenizerConfig = (await readJsonObject(configPath)) ?? {};
   return {
-    id,
+    id: id ?? `file:${root}`,
     modelPath,
     tokenizer: { kind: "hugging-face", tokenizerPath, configPath },
     maxTokens: await readMaxTokens(root, tokenizer, tokenizerConfig),

@@ -72,6 +72,7 @@ export class TextModel implements BatchModel {
 
   async embed(rows: readonly (readonly number[])[]): Promise<Float32Array> {
     const { vectors } = await this.#embed(rows);
+    if (!vectors.every(Number.isFinite)) throw this.#invalid("its embeddings hold numbers that are not finite");
     if (this.description.normalize) normalizeRows(vectors, this.dimensions);
     return vectors;
   }
@@ -88,7 +89,7 @@ export class TextModel implements BatchModel {
   }
 
   async #embed(rows: readonly (readonly number[])[]): Promise<RowsOfOutput> {
-    const outputs = await this.session.run(this.#feeds(rows));
+    const outputs = await this.session.run(this.#feeds(rows), [this.#output]);
     const output = outputs[this.#output];
     if (output === undefined || !(output.data instanceof Float32Array)) {
       throw this.#invalid(`its output ${this.#output} is ${output?.dtype ?? "missing"}; an encoder gives float32`);

@@ -86,6 +86,8 @@ export interface TinyModelOptions {
   output?: "last_hidden_state" | "token_embeddings" | "sentence_embedding" | "pooler_output" | "logits";
   /** Of the output. */
   dtype?: DataType;
+  /** A token whose embedding is infinite. */
+  brokenId?: number;
   seed?: number;
 }
 
@@ -97,11 +99,13 @@ export function tinyModel({
   inputs = ["input_ids", "attention_mask"],
   output = "last_hidden_state",
   dtype = "float32",
+  brokenId,
   seed = 7,
 }: TinyModelOptions = {}): TinyModel {
   const random = new Random(seed);
   const table = (rows: number) => Float32Array.from({ length: rows * TINY_DIMENSIONS }, () => random.normal());
   const [tokens, positions] = [table(VOCABULARY.length), table(POSITIONS)];
+  if (brokenId !== undefined) tokens!.fill(Infinity, brokenId * TINY_DIMENSIONS, (brokenId + 1) * TINY_DIMENSIONS);
   const g = new GraphBuilder("tiny");
   const declared = new Map(inputs.map((name) => [name, g.input(name, "int64", ["batch", "tokens"])]));
   const ids = declared.get("input_ids") ?? g.input("other_ids", "int64", ["batch", "tokens"]);
