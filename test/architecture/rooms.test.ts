@@ -29,7 +29,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   "src/http": ["schemas", "src/collection"],
   "src/client": ["schemas"],
   "src/cli": ["schemas", "src/collection", "src/http", "src/client"],
-  "src/demo": ["schemas", "src/http", "src/client", "src/cli"],
+  "src/demo": ["schemas", "src/vector", "src/evaluation", "src/http", "src/client", "src/cli"],
 };
 
 /** Rooms that have nothing to do with `errors`: they can be used without the rest. */
