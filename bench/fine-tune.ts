@@ -11,7 +11,7 @@ import { startServerProcess } from "./support/server-process.js";
 import { copyDirectory, temporaryDirectory } from "./support/temporary.js";
 
 const args = readArgs(
-  "The learning loop over HTTP: n triplets about the corpus, a fine-tune with the defaults, then exact search for the test\n" +
+  "The learning loop over HTTP: n triplets about the corpus, a fine-tune with the defaults, then a wide search for the test\n" +
     "queries. Every run starts from the same untuned collection.",
   {
     data: { default: "banking77", describe: "banking77 or synthetic" },
