@@ -1,9 +1,8 @@
 import path from "node:path";
 import { AttuneClient } from "../src/client/index.js";
-import { Random } from "../src/vector/index.js";
 import { readArgs } from "./support/args.js";
+import { clusteredVectors, rowsOf } from "./support/clustered-vectors.js";
 import { insertAll } from "./support/corpus.js";
-import { randomVectors } from "./support/random-vectors.js";
 import { Report, type Row } from "./support/report.js";
 import { startServerProcess } from "./support/server-process.js";
 import { diskUse, temporaryDirectory } from "./support/temporary.js";
@@ -22,8 +21,7 @@ const directory = path.join(temporaryDirectory(), "data");
 let server = await startServerProcess({ data: directory });
 const rows: Row[] = [];
 try {
-  const random = new Random(args.seed);
-  for (let round = 0; round <= args.rounds; round++) rows.push(await replaceAll(round, random));
+  for (let round = 0; round <= args.rounds; round++) rows.push(await replaceAll(round));
   // The rest is cleared up at the next start at the latest.
   await server.stop();
   server = await startServerProcess({ data: directory });
@@ -36,11 +34,12 @@ report.table(`${args.count} x ${args.dimensions} replaced ${args.rounds} times`,
 report.table("growth", [{ "first MiB": first, "largest MiB": last, ratio: last / first }]);
 report.save(args.json);
 
-async function replaceAll(round: number, random: Random): Promise<Row> {
+async function replaceAll(round: number): Promise<Row> {
   const client = new AttuneClient({ baseUrl: server.url, timeoutMs: 600_000 });
   const settings = { modality: "vector", dimensions: args.dimensions } as const;
   const { collection } = await client.createCollection("churn", settings);
-  const items = randomVectors(random, args.count, args.dimensions).map((vector, i) => ({ id: `v${i}`, vector }));
+  const { rows: flat } = clusteredVectors(args.seed + round, args.count, 0, args.dimensions);
+  const items = rowsOf(flat, args.dimensions).map((vector, i) => ({ id: `v${i}`, vector }));
   const { acknowledgedMs, indexedMs } = await insertAll(collection, items);
   client.close();
   return {

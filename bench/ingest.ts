@@ -1,10 +1,9 @@
 import path from "node:path";
 import { AttuneClient, type CollectionClient, type ItemToSend } from "../src/client/index.js";
-import { Random } from "../src/vector/index.js";
 import { readArgs } from "./support/args.js";
+import { clusteredVectors, rowsOf } from "./support/clustered-vectors.js";
 import { corpusItems, waitForIndex } from "./support/corpus.js";
 import { loadIntentData } from "./support/intent-data.js";
-import { randomVectors } from "./support/random-vectors.js";
 import { Report, type Row } from "./support/report.js";
 import { startServerProcess } from "./support/server-process.js";
 import { temporaryDirectory } from "./support/temporary.js";
@@ -31,7 +30,7 @@ const server = await startServerProcess({
 const client = new AttuneClient({ baseUrl: server.url, timeoutMs: 600_000 });
 const rows: Row[] = [];
 try {
-  const vectors = randomVectors(new Random(args.seed), args.count, args.dimensions);
+  const vectors = rowsOf(clusteredVectors(args.seed, args.count, 0, args.dimensions).rows, args.dimensions);
   const asArrays = vectors.map((vector, i): ItemToSend => ({ id: `v${i}`, vector: Array.from(vector) }));
   const asBase64 = vectors.map((vector, i): ItemToSend => ({ id: `v${i}`, vector }));
   const settings = { modality: "vector", dimensions: args.dimensions } as const;

@@ -7,8 +7,8 @@ import { temporaryDirectory } from "./support/temporary.js";
 
 /** Every benchmark with options that make it end within seconds; the figures mean nothing, only that there are some. */
 const TINY: Record<string, string> = {
-  ann: "--data synthetic --count 1000 --dimensions 32 --queries 50 --repeats 1",
-  encode: "--data synthetic --count 100 --repeats 1",
+  ann: "--smoke",
+  encode: "--smoke",
   ingest: "--data synthetic --count 500 --dimensions 64 --texts 100",
   http: "--data synthetic --count 300 --clients 1,8 --seconds 0.5 --warm-up 0.2 --repeats 1",
   churn: "--count 500 --dimensions 64 --rounds 2",

@@ -41,3 +41,10 @@ export function clusteredVectors(
   };
   return { rows: fill(count), queries: fill(queries) };
 }
+
+/** Flat rows as one view each. */
+export function rowsOf(flat: Float32Array, dimensions: number): Float32Array[] {
+  return Array.from({ length: flat.length / dimensions }, (_, i) =>
+    flat.subarray(i * dimensions, (i + 1) * dimensions),
+  );
+}

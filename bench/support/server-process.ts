@@ -39,19 +39,17 @@ export async function startServerProcess({ data, args = [] }: ServerProcessOptio
   };
 }
 
-async function readAddress(
-  child: ChildProcess & { stdout: NodeJS.ReadableStream },
-  errors: () => string,
-): Promise<string> {
+/** Its first line tells the address; what it logs after that, from warnings up, is passed on to stderr. */
+function readAddress(child: ChildProcess & { stdout: NodeJS.ReadableStream }, errors: () => string): Promise<string> {
   const lines = createInterface({ input: child.stdout });
-  for await (const line of lines) {
-    const { url } = JSON.parse(line) as { url?: string };
-    if (url === undefined) continue;
-    // What it logs from now on must not fill the pipe.
-    child.stdout.resume();
-    return url;
-  }
-  throw new Error(`the server did not start:\n${errors()}`);
+  return new Promise((resolve, reject) => {
+    lines.on("line", (line) => {
+      const { url } = JSON.parse(line) as { url?: string };
+      if (url === undefined) process.stderr.write(`server: ${line}\n`);
+      else resolve(url);
+    });
+    lines.on("close", () => reject(new Error(`the server ended:\n${errors()}`)));
+  });
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
