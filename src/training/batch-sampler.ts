@@ -41,9 +41,9 @@ export class BatchSampler {
     this.batchSize = Math.min(batchSize, new Set(lines.map((line) => graph.componentOf(line.anchor))).size);
   }
 
-  /** Batches that walk through all lines once, about: duplicates of a component wait, and may make it a few more. */
+  /** Batches, and a fraction of one, that show all lines once. */
   get stepsPerEpoch(): number {
-    return Math.ceil(this.#lines.length / Math.max(1, this.batchSize));
+    return this.#lines.length / Math.max(1, this.batchSize);
   }
 
   /** The next batch, at most `batchSize` lines, each of another component. */

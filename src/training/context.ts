@@ -113,7 +113,7 @@ export async function openContext(task: FineTuneTask, hooks: FineTuneHooks): Pro
     trainer,
     active,
     start: options.from === "active" ? active : identityWeights(dimensions),
-    maximumSteps: options.epochs * sampler.stepsPerEpoch,
+    maximumSteps: Math.ceil(options.epochs * sampler.stepsPerEpoch),
     meter: new ProgressMeter(hooks.onProgress ?? (() => {})),
     pause,
     close: async () => {
