@@ -56,7 +56,7 @@ async function graphLoss(metric: Metric, batch: Batch, margin: number) {
   const trained = [input.anchors, input.positives, input.candidates];
   const gradients = differentiate(graph, loss, trained);
   graph.output(loss, "loss");
-  gradients.forEach((gradient, i) => graph.output(gradient, `gradient${i}`));
+  for (const [i, gradient] of gradients.entries()) graph.output(gradient, `gradient${i}`);
   const session = await openSession(encodeModel(graph.model()), { provider: "cpu", threads: 1 });
   const feed = (rows: Rows) => tensor(Float32Array.from(rows.flat()), [rows.length, rows[0]!.length]);
   const outputs = await session.run({
