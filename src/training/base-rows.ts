@@ -1,7 +1,7 @@
 import type { Metric } from "../vector/metric.js";
 import { metricOf } from "../vector/metric.js";
 import type { Random } from "../vector/random.js";
-import { MemoryRows, type RowSource } from "./row-files.js";
+import type { RowSource } from "./row-files.js";
 
 const SCALE_SAMPLE = 512;
 const CACHE_BYTES = 128 * 1024 * 1024;
@@ -106,11 +106,6 @@ export function samplePositions(total: number, count: number, random: Random): U
   const chosen = new Set<number>();
   while (chosen.size < count) chosen.add(random.integer(total));
   return Uint32Array.from(chosen).sort();
-}
-
-/** No rows at all. */
-export function noRows(dimensions: number): RowSource {
-  return new MemoryRows(new Float32Array(0), dimensions);
 }
 
 function meanRow(rows: Float32Array, dimensions: number): Float32Array {

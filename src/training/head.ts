@@ -45,8 +45,11 @@ export function closenessModel(dimensions: number, metric: Metric): Uint8Array {
   const queries = graph.input("queries", "float32", ["n", dimensions]);
   const embedded = graph.input("embedded", "float32", ["m", dimensions]);
   const ops = graphOperations(graph);
-  const products = ops.matMul(queries, ops.transpose(embedded));
-  const halfSquares = () => ops.mul(ops.transpose(ops.sumRows(ops.mul(embedded, embedded))), 0.5);
-  graph.output(metric === "cosine" ? products : ops.sub(products, halfSquares()), "closeness");
+  let closeness = ops.matMul(queries, ops.transpose(embedded));
+  if (metric === "euclidean") {
+    const squares = ops.transpose(ops.sumRows(ops.mul(embedded, embedded)));
+    closeness = ops.sub(closeness, ops.mul(squares, 0.5));
+  }
+  graph.output(closeness, "closeness");
   return encodeModel(graph.model());
 }

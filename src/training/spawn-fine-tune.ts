@@ -53,6 +53,7 @@ export function spawnFineTune(taskFile: string, options: SpawnOptions = {}): Pro
       if (last?.type === "result" && code === 0) resolve(last.result);
       else if (last?.type === "failure") reject(failureOf(last));
       else if (signal?.aborted) reject(signal.reason);
+      else if (last?.type === "cancelled") reject(stoppedByOthers());
       else reject(crashOf(code, exitSignal, stderr, startError));
     };
 
@@ -76,6 +77,10 @@ export function spawnFineTune(taskFile: string, options: SpawnOptions = {}): Pro
 function failureOf(failure: { code?: string; message: string }): AttuneError {
   const known = failure.code !== undefined && failure.code in CATALOGUE;
   return new AttuneError(known ? (failure.code as ErrorCode) : "fine_tune_failed", failure.message);
+}
+
+function stoppedByOthers(): AttuneError {
+  return new AttuneError("fine_tune_failed", "The fine-tune process was told to stop (SIGTERM) by another process");
 }
 
 function crashOf(code: number | null, exitSignal: NodeJS.Signals | null, stderr: string, cause?: Error): AttuneError {

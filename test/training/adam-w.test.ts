@@ -49,7 +49,9 @@ test("AdamW agrees with the paper's algorithm, written as loops in float64, over
       mean: floats(outputs, "next mean") as Float32Array<ArrayBuffer>,
       variance: floats(outputs, "next variance") as Float32Array<ArrayBuffer>,
     };
-    fed.parameter.forEach((value, i) => assert.ok(Math.abs(value - w[i]!) < 1e-5, `${value} is not ${w[i]}`));
+    for (const [i, value] of fed.parameter.entries()) {
+      assert.ok(Math.abs(value - w[i]!) < 1e-5, `${value} is not ${w[i]}`);
+    }
   }
   await session.close();
 });

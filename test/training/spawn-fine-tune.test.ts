@@ -21,7 +21,8 @@ function taskFile(t: TestContext, world: World, changes: Partial<FineTuneTask> =
   return path;
 }
 
-const LONG = { options: { epochs: 100_000 } };
+/** Tens of thousands of steps that early stopping does not cut short: the learning rate leads nowhere at first. */
+const LONG = { options: { epochs: 100_000, learningRate: 1e-7 } };
 
 function isAlive(pid: number): boolean {
   try {
@@ -97,6 +98,21 @@ test("a child that is killed is a failure that names the signal", async (t) => {
   await assert.rejects(
     running,
     (error: AttuneError) => error.code === "fine_tune_failed" && /SIGKILL/.test(error.message),
+  );
+});
+
+test("a child that somebody else tells to stop is a failure too", async (t) => {
+  const file = taskFile(t, new World(130), LONG);
+  let child = -1;
+  const running = spawnFineTune(file, {
+    onSpawn: (pid) => {
+      child = pid;
+    },
+    onProgress: ({ done }) => done > 0 && process.kill(child, "SIGTERM"),
+  });
+  await assert.rejects(
+    running,
+    (error: AttuneError) => error.code === "fine_tune_failed" && /SIGTERM/.test(error.message),
   );
 });
 

@@ -12,13 +12,9 @@ import type { Loss } from "./loss.js";
  * Paper: Schroff, Kalenichenko, Philbin, "FaceNet", CVPR 2015; the mean over active terms: Hermans, Beyer, Leibe 2017.
  */
 export const tripletLoss: Loss = (ops, { anchors, positives, candidates, negatives }, { metric, margin }) => {
-  const [a, p, c] = [anchors, positives, candidates].map((rows) => prepareRows(ops, metric, rows)) as [
-    typeof anchors,
-    typeof anchors,
-    typeof anchors,
-  ];
-  const toPositive = rowDistances(ops, metric, a, p);
-  const toCandidates = pairwiseDistances(ops, metric, a, c);
+  const from = prepareRows(ops, metric, anchors);
+  const toPositive = rowDistances(ops, metric, from, prepareRows(ops, metric, positives));
+  const toCandidates = pairwiseDistances(ops, metric, from, prepareRows(ops, metric, candidates));
   const violation = ops.relu(ops.add(ops.sub(toPositive, toCandidates), margin));
   const terms = ops.mul(violation, negatives);
   const active = ops.sum(ops.isPositive(terms));

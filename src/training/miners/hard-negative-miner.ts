@@ -13,6 +13,10 @@ const SIMILARITY_SHARE = 0.95;
 /** Anchors scanned at once bound the memory: 2,048 anchors x 1,024 rows are 8 MiB. */
 const ANCHORS_AT_ONCE = 2_048;
 
+/** Each anchor costs a scan of the collection; where there are more, every so many of them is mined for, and the others get
+ * their negatives from their batch alone. */
+const MAXIMUM_ANCHORS = 4_096;
+
 /** Hard negatives by anchor and positive. */
 export class MinedNegatives {
   readonly #candidates = new Map<string, readonly number[]>();
@@ -55,7 +59,9 @@ export async function mineHardNegatives(
     positivesOf.set(line.anchor, known);
   }
   const mined = new MinedNegatives();
-  const anchors = [...positivesOf.keys()];
+  const all = [...positivesOf.keys()];
+  const stride = Math.ceil(all.length / MAXIMUM_ANCHORS);
+  const anchors = all.filter((_, i) => i % stride === 0);
   for (let from = 0; from < anchors.length; from += ANCHORS_AT_ONCE) {
     const part = anchors.slice(from, from + ANCHORS_AT_ONCE);
     await minePart(engine, base, part, positivesOf, mined, pause);
