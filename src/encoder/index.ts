@@ -1,3 +1,5 @@
+import "../runtime/telemetry.js";
+
 export { defaultCacheDirectory } from "./cache-directory.js";
 export type {
   EncodeOptions,

@@ -1,3 +1,5 @@
+import "./telemetry.js";
+
 export { availableProviders, type Provider, type ProviderChoice } from "./providers.js";
 export {
   type Feeds,

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { HttpConnection, wireRequest } from "../../bench/support/http-connection.js";
+import { runLoad } from "../../bench/support/load.js";
+import { mean, percentile } from "../../bench/support/percentile.js";
+
+describe("the load on a server", () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "attune-load-"));
+  const bodies = path.join(folder, "bodies.ndjson");
+  const seen: string[] = [];
+  let delayMs = 0;
+  let status = 200;
+  const server = http.createServer(async (request, response) => {
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    seen.push(body);
+    await sleep(delayMs);
+    // Larger than a socket gives at once, so that answers come in pieces.
+    const answer = JSON.stringify("x".repeat(100_000));
+    response.writeHead(status, { "content-type": "application/json", "content-length": answer.length }).end(answer);
+  });
+  let url = "";
+  before(async () => {
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    writeFileSync(bodies, '{"n":1}\n{"n":2}\n');
+  });
+  after(() => {
+    server.close();
+    rmSync(folder, { recursive: true });
+  });
+  const task = { path: "/query", bodies, warmUpMs: 0 };
+
+  it("at full speed counts answers and times them", async () => {
+    delayMs = 20;
+    const result = await runLoad(url, { ...task, clients: 4, durationMs: 400 });
+    assert.ok(result.requests >= 40 && result.requests <= 84, `${result.requests} requests`);
+    assert.ok(result.p50 >= 19 && result.p50 <= result.p99 && result.p99 <= result.max);
+    assert.deepEqual([...new Set(seen)].sort(), ['{"n":1}', '{"n":2}']);
+    assert.equal(result.failures, 0);
+  });
+
+  it("at a fixed rate asks on time, and counts the waiting for a free connection", async () => {
+    delayMs = 5;
+    const steady = await runLoad(url, { ...task, clients: 8, rate: 50, durationMs: 600 });
+    assert.equal(steady.requests, 30);
+    assert.ok(steady.p50 < 40, `${steady.p50} ms`);
+    delayMs = 50;
+    const late = await runLoad(url, { ...task, clients: 1, rate: 40, durationMs: 500 });
+    // The twentieth is due after 475 ms and is sent after 19 answers of 50 ms.
+    assert.ok(late.max > 400, `${late.max} ms`);
+  });
+
+  it("ends when it is told to", async () => {
+    delayMs = 1;
+    const started = performance.now();
+    const result = await runLoad(url, { ...task, clients: 2, rate: 50, durationMs: 60_000 }, sleep(500));
+    assert.ok(performance.now() - started < 5_000);
+    assert.ok(result.requests > 5);
+  });
+
+  it("counts answers other than 200 as failures", async () => {
+    status = 503;
+    const result = await runLoad(url, { ...task, clients: 2, durationMs: 100 });
+    assert.equal(result.requests, 0);
+    assert.ok(result.failures > 0);
+  });
+
+  it("tells when the connection breaks", async () => {
+    const { hostname, port } = new URL(url);
+    const connection = await HttpConnection.open(hostname, Number(port));
+    delayMs = 10_000;
+    const answer = connection.send(wireRequest(hostname, "/", "{}"));
+    setTimeout(() => server.closeAllConnections(), 50);
+    await assert.rejects(answer, /closed the connection|ECONNRESET/);
+  });
+});
+
+describe("percentiles", () => {
+  it("are by the nearest rank", () => {
+    const hundred = Array.from({ length: 100 }, (_, i) => i + 1);
+    assert.deepEqual(
+      [0, 0.5, 0.99, 1].map((p) => percentile(hundred, p)),
+      [1, 50, 99, 100],
+    );
+    assert.equal(percentile([7], 0.99), 7);
+    assert.ok(Number.isNaN(percentile([], 0.5)));
+    assert.equal(mean([1, 2, 6]), 3);
+  });
+});
