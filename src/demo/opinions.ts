@@ -4,7 +4,11 @@ import type { Emoji } from "./emoji.js";
 
 /** Smaller subgroups have no ten members to be found. */
 const MIN_SUBGROUP = 11;
-const NEAREST = 30;
+/** "flag: Peru", "flag: Chad": no search needs help with these, and they would polish the figures. */
+const TOO_EASY = "flags";
+/** How far down a list of results people look. */
+const LOOK = 100;
+const CORRECTIONS_PER_LIST = 2;
 const BATCH = 200;
 
 /** Emoji that feedback may speak about, and emoji that it never touches: only these judge the result. */
@@ -13,10 +17,12 @@ export interface Split {
   heldOut: Emoji[];
 }
 
-/** Half of each subgroup of at least eleven is held out. */
+/** Half of each subgroup of at least eleven is held out; flags take no part. */
 export function splitEmoji(emoji: readonly Emoji[], seed: number): Split {
   const bySubgroup = new Map<string, Emoji[]>();
-  for (const entry of emoji) bySubgroup.set(entry.subgroup, [...(bySubgroup.get(entry.subgroup) ?? []), entry]);
+  for (const entry of emoji) {
+    if (entry.group !== TOO_EASY) bySubgroup.set(entry.subgroup, [...(bySubgroup.get(entry.subgroup) ?? []), entry]);
+  }
   const random = new Random(seed);
   const split: Split = { asked: [], heldOut: [] };
   for (const members of bySubgroup.values()) {
@@ -28,40 +34,39 @@ export function splitEmoji(emoji: readonly Emoji[], seed: number): Split {
   return split;
 }
 
-export interface Opinion {
+/** "For the anchor, the positive should have come before the negative." */
+export interface Correction {
   anchor: string;
   positive: string;
   negative: string;
 }
 
 /**
- * What a person would say who looks at search results: "this one belongs with it" of another emoji of the subgroup, and
- * "that one does not" of the emoji that the search puts nearest although it is of another subgroup.
+ * What people would say who look at the results for each emoji and see one of its own kind below one of another kind:
+ * the first such cases of each list.
  */
-export async function gatherOpinions(
-  collection: CollectionClient,
-  asked: readonly Emoji[],
-  count: number,
-  seed: number,
-): Promise<Opinion[]> {
-  const random = new Random(seed);
+export async function gatherCorrections(collection: CollectionClient, asked: readonly Emoji[]): Promise<Correction[]> {
   const byId = new Map(asked.map((entry) => [entry.id, entry]));
-  const anchors = Array.from({ length: count }, () => asked[random.integer(asked.length)]).filter(
-    (entry) => entry !== undefined,
-  );
-  const opinions: Opinion[] = [];
-  for (let i = 0; i < anchors.length; i += BATCH) {
-    const batch = anchors.slice(i, i + BATCH);
-    const queries = batch.map(({ id }) => ({ itemId: id, k: NEAREST, withPayload: false }));
+  const corrections: Correction[] = [];
+  for (let i = 0; i < asked.length; i += BATCH) {
+    const anchors = asked.slice(i, i + BATCH);
+    const queries = anchors.map(({ id }) => ({ itemId: id, k: LOOK, withPayload: false }));
     const { results } = await collection.queryBatch(queries);
-    for (const [j, anchor] of batch.entries()) {
-      const positives = asked.filter((other) => other.subgroup === anchor.subgroup && other.id !== anchor.id);
-      const positive = positives[random.integer(Math.max(1, positives.length))];
-      const near = (results[j] ?? []).flatMap(({ id }) => byId.get(id) ?? []);
-      const negative = near.find((other) => other.subgroup !== anchor.subgroup);
-      if (positive === undefined || negative === undefined) continue;
-      opinions.push({ anchor: anchor.id, positive: positive.id, negative: negative.id });
+    for (const [j, anchor] of anchors.entries()) {
+      const seen = (results[j] ?? []).flatMap(({ id }) => byId.get(id) ?? []);
+      corrections.push(...correctList(anchor, seen));
     }
   }
-  return opinions;
+  return corrections;
+}
+
+function correctList(anchor: Emoji, seen: readonly Emoji[]): Correction[] {
+  const firstWrong = seen.findIndex(({ subgroup }) => subgroup !== anchor.subgroup);
+  const wrong = seen[firstWrong];
+  if (wrong === undefined) return [];
+  return seen
+    .slice(firstWrong + 1)
+    .filter(({ subgroup }) => subgroup === anchor.subgroup)
+    .slice(0, CORRECTIONS_PER_LIST)
+    .map(({ id }) => ({ anchor: anchor.id, positive: id, negative: wrong.id }));
 }

@@ -5,7 +5,7 @@ import type { ProgressReporter } from "../cli/terminal/progress-reporter.js";
 import { RateMeter } from "../cli/terminal/rate-meter.js";
 import type { AttuneClient, CollectionClient, Job } from "../client/index.js";
 import { type Emoji, emojiItem, loadEmoji } from "./emoji.js";
-import { gatherOpinions, splitEmoji } from "./opinions.js";
+import { type Correction, gatherCorrections, splitEmoji } from "./opinions.js";
 import { measureQuality } from "./quality.js";
 import { heading, renderHits, renderQuality, took } from "./story.js";
 
@@ -16,8 +16,7 @@ export interface Round {
   signal: AbortSignal;
 }
 
-const QUERY = "somewhere to sleep";
-const OPINIONS = 800;
+const QUERY = "footwear";
 const BATCH = 100;
 
 /** Load, query, feedback, fine-tune, the same query again, and the figures on emoji that no feedback touched. */
@@ -34,9 +33,10 @@ export async function playRound(round: Round): Promise<void> {
   const before = await measureQuality(collection, emoji, heldOut);
 
   console.log(heading("3. People say what belongs together"));
-  const opinions = await gatherOpinions(collection, asked, OPINIONS, seed);
-  await collection.submitFeedback({ triplets: opinions }, { signal });
-  describeOpinions(emoji, opinions, heldOut.length);
+  const corrections = await gatherCorrections(collection, asked);
+  const labels = asked.map(({ id, subgroup }) => ({ item: id, label: subgroup }));
+  await collection.submitFeedback({ labels, triplets: corrections }, { signal });
+  describeFeedback(asked, corrections, heldOut.length);
 
   console.log(heading("4. Fine-tune, judged on feedback held out from the training"));
   const job = await fineTune(round, collection);
@@ -79,21 +79,18 @@ async function showQuery(collection: CollectionClient, signal: AbortSignal): Pro
   console.log(`  generation ${generation}, ${formatDuration(tookMs)}`);
 }
 
-function describeOpinions(
-  emoji: readonly Emoji[],
-  opinions: readonly { anchor: string; positive: string; negative: string }[],
-  heldOut: number,
-): void {
-  const byId = new Map(emoji.map((entry) => [entry.id, entry]));
-  const show = (id: string) => `${byId.get(id)?.emoji ?? ""} ${byId.get(id)?.label ?? id}`;
-  console.log(`  ${formatCount(opinions.length)} opinions such as:`);
-  for (const { anchor, positive, negative } of opinions.slice(0, 3)) {
-    console.log(`    ${show(anchor)}: rather with ${show(positive)} than with ${show(negative)}`);
+function describeFeedback(asked: readonly Emoji[], corrections: readonly Correction[], heldOut: number): void {
+  const byId = new Map(asked.map((entry) => [entry.id, entry]));
+  const show = (id: string) => `${byId.get(id)?.label ?? id} ${byId.get(id)?.emoji ?? ""}`;
+  const every = <T>(list: readonly T[]) => list.filter((_, i) => i % Math.ceil(list.length / 3) === 0);
+  console.log("  Unicode's subgroups stand in for the people here.");
+  console.log(`  ${formatCount(asked.length)} labels, such as:`);
+  for (const { id, subgroup } of every(asked)) console.log(`    ${subgroup}: ${show(id)}`);
+  console.log(`  ${formatCount(corrections.length)} corrections of result lists, such as:`);
+  for (const { anchor, positive, negative } of every(corrections)) {
+    console.log(`    for ${show(anchor)}: rather ${show(positive)} than ${show(negative)}`);
   }
-  console.log(
-    "  They follow Unicode's subgroups (a person would click). The wrong one is what the search put nearest.",
-  );
-  console.log(`  ${formatCount(heldOut)} emoji are left out of all of it.`);
+  console.log(`  ${formatCount(heldOut)} other emoji are left out of all of it, to measure by.`);
 }
 
 async function fineTune({ progress, seed, signal }: Round, collection: CollectionClient): Promise<Job> {
