@@ -17,7 +17,7 @@ export function createReporter({ quiet, stream = process.stderr }) {
       let detail = "";
       const draw = () => {
         const line = `set-up: ${title} (${reason}) ${seconds()}${detail === "" ? "" : `  ${detail}`}`;
-        print(`\r\x1b[2K${line.slice(0, Math.max(20, (stream.columns ?? 80) - 1))}`);
+        print(`\r\x1b[2K${line.slice(0, Math.max(20, (stream.columns || 80) - 1))}`);
       };
       if (live) draw();
       else print(`set-up: ${title} (${reason}) ...\n`);

@@ -49,7 +49,7 @@ export class ProgressReporter {
     this.#shownAt = this.#now();
     this.#shownLabel = state.label;
     if (live) {
-      this.#stream.write(`\r\x1b[2K${renderProgress(state, (this.#stream.columns ?? 80) - 1)}`);
+      this.#stream.write(`\r\x1b[2K${renderProgress(state, (this.#stream.columns || 80) - 1)}`);
       this.#drawn = true;
     } else {
       this.#stream.write(`${describeProgress(state)}\n`);
