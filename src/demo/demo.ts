@@ -31,6 +31,8 @@ const server = await start();
 const stopped = new AbortController();
 process.on("SIGINT", stop);
 process.on("SIGTERM", stop);
+// The reader of a pipe left; the data are still to be cleared up.
+process.stdout.on("error", () => stopped.abort());
 
 try {
   const client = new AttuneClient({ baseUrl: server.address, timeoutMs: 120_000 });

@@ -47,7 +47,7 @@ function figures(state: ProgressState): string[] {
   const of = state.total === undefined ? "" : ` of ${formatCount(state.total)}`;
   const parts = [`${formatCount(state.count)}${of} ${state.unit}`];
   if (state.rate !== undefined) parts.push(formatRate(state.rate));
-  if (state.etaMs !== undefined) parts.push(`${formatDuration(state.etaMs)} left`);
+  if (state.etaMs !== undefined && state.etaMs > 0) parts.push(`${formatDuration(state.etaMs)} left`);
   if (state.note !== undefined && state.note !== "") parts.push(state.note);
   return parts;
 }
