@@ -6,7 +6,7 @@ export type Health = Static<typeof Health>;
 export const Readiness = Type.Object({
   status: Type.Union([Type.Literal("ready"), Type.Literal("starting")]),
   version: Type.String(),
-  provider: Type.String({ description: "Chosen execution provider." }),
+  provider: Type.String({ description: "The execution provider that encoders run on." }),
   availableProviders: Type.Array(Type.String()),
   collections: Type.Object({ open: Type.Integer(), failed: Type.Record(Type.String(), Type.String()) }),
 });

@@ -54,7 +54,7 @@ export class Database {
 
   private constructor(
     private readonly storage: Storage,
-    private readonly options: DatabaseOptions,
+    options: DatabaseOptions,
   ) {
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.threads = options.threads ?? availableParallelism();
@@ -94,15 +94,11 @@ export class Database {
     return this.storage.directory;
   }
 
-  get provider(): ProviderChoice {
-    return this.options.provider ?? "auto";
-  }
-
   readiness(): Readiness {
     return {
       status: this.ready && this.closing === undefined ? "ready" : "starting",
       version: VERSION,
-      provider: this.provider,
+      provider: this.encoders.provider,
       availableProviders: availableProviders(),
       collections: {
         open: this.collections.size,

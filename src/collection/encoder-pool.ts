@@ -1,5 +1,5 @@
 import { type Encoder, openEncoder } from "../encoder/index.js";
-import type { ProviderChoice } from "../runtime/index.js";
+import { availableProviders, type ProviderChoice } from "../runtime/index.js";
 import type { Logger } from "./logger.js";
 
 export interface EncoderPoolOptions {
@@ -17,6 +17,7 @@ interface Shared {
 /** Encoders by specification: collections that name the same one share it, and its memory. */
 export class EncoderPool {
   private readonly shared = new Map<string, Shared>();
+  private inUse: string | undefined;
 
   constructor(private readonly options: EncoderPoolOptions) {}
 
@@ -36,11 +37,19 @@ export class EncoderPool {
     this.shared.set(specification, open);
     open.users++;
     try {
-      return await open.encoder;
+      const encoder = await open.encoder;
+      this.inUse = encoder.provider;
+      return encoder;
     } catch (error) {
       if (this.shared.get(specification) === open) this.shared.delete(specification);
       throw error;
     }
+  }
+
+  /** The execution provider that the encoders run on; before the first one, what was asked for or would be tried first. */
+  get provider(): string {
+    const { provider } = this.options;
+    return this.inUse ?? (provider === "auto" ? (availableProviders()[0] ?? "cpu") : provider);
   }
 
   /** Whether somebody has this encoder open. */
