@@ -29,9 +29,19 @@ try {
 } finally {
   await server.stop();
 }
-const [first, last] = [Number(rows[0]?.["disk MiB"]), Math.max(...rows.map((row) => Number(row["disk MiB"])))];
+const sizes = rows.map((row) => Number(row["disk MiB"]));
+const [filled = Number.NaN, replaced = Number.NaN] = sizes;
+const largest = Math.max(...sizes);
 report.table(`${args.count} x ${args.dimensions} replaced ${args.rounds} times`, rows);
-report.table("growth", [{ "first MiB": first, "largest MiB": last, ratio: last / first }]);
+report.table("growth of the disk use", [
+  {
+    "filled MiB": filled,
+    "after the first replacement MiB": replaced,
+    "largest MiB": largest,
+    "largest / filled": largest / filled,
+    "largest / first replacement": largest / replaced,
+  },
+]);
 report.save(args.json);
 
 async function replaceAll(round: number): Promise<Row> {
@@ -42,6 +52,7 @@ async function replaceAll(round: number): Promise<Row> {
   const items = rowsOf(flat, args.dimensions).map((vector, i) => ({ id: `v${i}`, vector }));
   const { acknowledgedMs, indexedMs } = await insertAll(collection, items);
   client.close();
+  report.note(`round ${round}: indexed after ${(indexedMs / 1000).toFixed(1)} s`);
   return {
     ...measureDisk(round),
     ...(await status()),
