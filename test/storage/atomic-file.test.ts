@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import { test } from "node:test";
 import { writeFileAtomic } from "../../storage/index.js";
-import { temporaryDirectory } from "./temporary-directory.js";
+import { temporaryDirectory } from "../support/temporary-directory.js";
 
 test("a file is replaced whole, with its directory made, and nothing left beside it", async (t) => {
   const path = join(temporaryDirectory(t), "a", "b", "file.json");

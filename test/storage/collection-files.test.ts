@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import * as storageRoom from "../../storage/index.js";
 import { type CollectionRecord, diskUsage, Storage, VectorFile } from "../../storage/index.js";
-import { temporaryDirectory } from "./temporary-directory.js";
+import { temporaryDirectory } from "../support/temporary-directory.js";
 
 function record(uid: string): CollectionRecord {
   const counts = { dimensions: 4, activeGeneration: 0, nextGeneration: 1, nextJob: 1 };

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { createInterface } from "node:readline";
 import { type TestContext, test } from "node:test";
 import { baseVectorsFile, Storage, VectorFile } from "../../storage/index.js";
+import { temporaryDirectory } from "../support/temporary-directory.js";
 import { kill, startChild } from "./child.js";
 import { crashItem, crashRow, DIMENSIONS } from "./crash-item.js";
-import { temporaryDirectory } from "./temporary-directory.js";
 
 /** Lets a child write until it has acknowledged `count` items, kills it in the middle, and returns what it acknowledged. */
 async function writeAndKill(t: TestContext, directory: string, first: number, count: number): Promise<number[]> {

@@ -5,7 +5,7 @@ import { setTimeout } from "node:timers/promises";
 import { Random } from "../../src/vector/random.js";
 import { diskUsage, type ItemRecord, Storage } from "../../storage/index.js";
 import { seedOf } from "../support/seed.js";
-import { temporaryDirectory } from "./temporary-directory.js";
+import { temporaryDirectory } from "../support/temporary-directory.js";
 
 /** The disk usage once it no longer changes: a compaction under way holds old and new tables at once. */
 async function settledUsage(directory: string): Promise<number> {

@@ -7,7 +7,7 @@ import { assertLittleEndian } from "../../storage/endianness.js";
 import { checkFormat, type Upgrade } from "../../storage/format-version.js";
 import { FORMAT_VERSION, Storage } from "../../storage/index.js";
 import type { Database } from "../../storage/level.js";
-import { temporaryDirectory } from "./temporary-directory.js";
+import { temporaryDirectory } from "../support/temporary-directory.js";
 
 async function withLevel<T>(directory: string, work: (level: Level<string, string>) => Promise<T>): Promise<T> {
   const level = new Level<string, string>(join(directory, "level"));

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { Level } from "level";
 import { type BatchWriter, GroupCommit } from "../../storage/group-commit.js";
 import { type Operation, Storage } from "../../storage/index.js";
-import { temporaryDirectory } from "./temporary-directory.js";
+import { temporaryDirectory } from "../support/temporary-directory.js";
 
 const put = (key: string, value = ""): Operation => ({ type: "put", key, value });
 

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type TestContext, test } from "node:test";
 import { Storage } from "../../storage/index.js";
+import { temporaryDirectory } from "../support/temporary-directory.js";
 import { kill, startChild } from "./child.js";
-import { temporaryDirectory } from "./temporary-directory.js";
 
 async function startHolder(t: TestContext, directory: string) {
   const child = startChild(t, "./lock-holder.js", [directory]);

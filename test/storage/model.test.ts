@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { Random } from "../../src/vector/random.js";
 import { type ItemRecord, type Operation, Storage } from "../../storage/index.js";
 import { seedOf } from "../support/seed.js";
+import { temporaryDirectory } from "../support/temporary-directory.js";
 import { randomItem, randomText } from "./random-records.js";
-import { temporaryDirectory } from "./temporary-directory.js";
 
 const UIDS = ["a", "a-b", "b"];
 type Model = Map<string, Map<string, ItemRecord>>;

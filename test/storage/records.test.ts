@@ -7,8 +7,8 @@ import { feedbackCodec } from "../../storage/records/feedback.js";
 import { itemCodec } from "../../storage/records/item.js";
 import { jobCodec } from "../../storage/records/job.js";
 import { seedOf } from "../support/seed.js";
+import { temporaryDirectory } from "../support/temporary-directory.js";
 import { randomItem, randomJson, randomObject, randomText } from "./random-records.js";
-import { temporaryDirectory } from "./temporary-directory.js";
 
 const collection: CollectionRecord = {
   uid: "u1",

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { Random } from "../../src/vector/random.js";
 import { type ItemRecord, Storage } from "../../storage/index.js";
 import { seedOf } from "../support/seed.js";
+import { temporaryDirectory } from "../support/temporary-directory.js";
 import { randomText } from "./random-records.js";
-import { temporaryDirectory } from "./temporary-directory.js";
 
 const item = (label: number): ItemRecord => ({ label, sequence: 0, contentSequence: 0, payload: null });
 

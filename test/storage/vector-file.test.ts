@@ -7,7 +7,7 @@ import { Random } from "../../src/vector/random.js";
 import { VectorFile } from "../../storage/index.js";
 import { runsOf } from "../../storage/row-runs.js";
 import { seedOf } from "../support/seed.js";
-import { temporaryDirectory } from "./temporary-directory.js";
+import { temporaryDirectory } from "../support/temporary-directory.js";
 
 const D = 5;
 

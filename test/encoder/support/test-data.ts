@@ -1,14 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { testData } from "../../support/project-root.js";
 
 interface Golden {
   dimensions: number;
   items: { text: string; tokenIds: number[]; embedding: number[] }[];
 }
 
-const directory = process.env.ATTUNE_TEST_DATA ?? fileURLToPath(new URL("../../../../../shared/data", import.meta.url));
-const goldenPath = join(directory, "use-lite-golden.json");
+const goldenPath = join(testData, "use-lite-golden.json");
 
 /** Why a test that needs the golden file is skipped; false when the file is there. */
 export const noGolden = existsSync(goldenPath) ? false : `${goldenPath} is absent; set ATTUNE_TEST_DATA`;
