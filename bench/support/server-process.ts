@@ -26,6 +26,10 @@ export async function startServerProcess({ data, args = [] }: ServerProcessOptio
   const child = spawn(process.execPath, [CLI, "serve", "--data", data, "--port", "0", "--json", ...args], {
     stdio: ["ignore", "pipe", "pipe"],
   });
+  // A measuring process that fails must not leave its server behind.
+  const killWithUs = () => child.kill("SIGKILL");
+  process.once("exit", killWithUs);
+  child.once("exit", () => process.off("exit", killWithUs));
   let errors = "";
   child.stderr.on("data", (chunk) => {
     errors += chunk;
