@@ -38,13 +38,35 @@ export async function drawTriplets(
     const others = (byIntent.get(train[anchor]?.intent) ?? []).filter((i) => i !== anchor);
     return others[random.integer(others.length)] ?? anchor;
   });
-  if (permute) random.shuffle(positives);
   const negatives = await nearestOfAnotherIntent(collection, train, anchors);
-  return anchors.map((anchor, i) => ({
+  const triplets = anchors.map((anchor, i) => ({
     anchor: corpusId(anchor),
     positive: corpusId(positives[i] ?? 0),
     negative: negatives[i] ?? "",
   }));
+  if (permute) permutePositives(triplets, random);
+  return triplets;
+}
+
+/** Shuffles the positives among the triplets, then swaps on until none is its own triplet's anchor or negative. */
+function permutePositives(triplets: IntentTriplet[], random: Random): void {
+  const positives = random.shuffle(triplets.map(({ positive }) => positive));
+  const clashes = (i: number) => {
+    const { anchor, negative } = triplets[i] as IntentTriplet;
+    return positives[i] === anchor || positives[i] === negative;
+  };
+  for (let i = 0; i < positives.length; ) {
+    const other = random.integer(positives.length);
+    const swap = () => {
+      [positives[i], positives[other]] = [positives[other] as string, positives[i] as string];
+    };
+    if (!clashes(i)) i++;
+    else {
+      swap();
+      if (clashes(i) || clashes(other)) swap();
+    }
+  }
+  for (const [i, triplet] of triplets.entries()) triplet.positive = positives[i] as string;
 }
 
 function groupByIntent(texts: readonly IntentText[]): Map<string | undefined, number[]> {

@@ -37,7 +37,7 @@ import { collectGenerations } from "./generation-switch.js";
 import type { Mutation } from "./item-changes.js";
 import { checkBatchSize, type ItemContent, readBatch } from "./item-content.js";
 import { ItemReader, type ReadOptions } from "./item-reader.js";
-import { checkpointActive, ItemWriter } from "./item-writer.js";
+import { ItemWriter } from "./item-writer.js";
 import { JobBook, type JobListener } from "./job-book.js";
 import { JobRunner } from "./job-runner.js";
 import { type Line, LineImport } from "./line-import.js";
@@ -320,13 +320,6 @@ export class Collection {
     this.closing = true;
     await this.runner.close();
     await this.writer.close();
-    if (this.state.active.sequence > this.state.active.checkpointed) {
-      await checkpointActive(this.state).catch((error: unknown) => {
-        this.state.log.warn(
-          `Collection ${this.name}: no snapshot of the index, it is built again on start: ${String(error)}`,
-        );
-      });
-    }
     await this.state.active.retire();
     await this.state.base.close();
   }

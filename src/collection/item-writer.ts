@@ -1,4 +1,5 @@
 import type { ItemRecord } from "../../storage/index.js";
+import { Checkpoints } from "./checkpoints.js";
 import { type CollectionState, SEQUENCE_KEY } from "./collection-state.js";
 import { ItemChanges, type ItemOperation, type ItemOutcome, idOf } from "./item-changes.js";
 import type { LabelAllocator } from "./label-allocator.js";
@@ -6,8 +7,6 @@ import { type Outcome, WriteQueue } from "./write-queue.js";
 
 /** Items in one commit: large enough to share an fsync among many writers, small enough not to hold memory. */
 const COMMIT_ITEMS = 2048;
-/** A snapshot of the index is due after this many changes, or after half the collection changed, whichever is more. */
-const CHECKPOINT_CHANGES = 20_000;
 
 /**
  * The one path by which items change. A commit goes: rows to the base file, fsync; one Level batch (here the write is
@@ -15,12 +14,13 @@ const CHECKPOINT_CHANGES = 20_000;
  */
 export class ItemWriter {
   private readonly queue: WriteQueue<ItemOperation, ItemOutcome>;
-  private checkpoint: Promise<void> | undefined;
+  private readonly checkpoints: Checkpoints;
 
   constructor(
     private readonly state: CollectionState,
     private readonly labels: LabelAllocator,
   ) {
+    this.checkpoints = new Checkpoints(state);
     this.queue = new WriteQueue((operations) => this.commit(operations), COMMIT_ITEMS);
   }
 
@@ -34,9 +34,10 @@ export class ItemWriter {
     return this.queue.exclusive(section);
   }
 
+  /** Waits for the writes in progress, and saves the index. */
   async close(): Promise<void> {
     await this.queue.idle();
-    await this.checkpoint;
+    await this.checkpoints.close();
   }
 
   private async commit(operations: ItemOperation[]): Promise<Outcome<ItemOutcome>[]> {
@@ -87,7 +88,7 @@ export class ItemWriter {
       this.labels.setAside(removed);
       await state.active.remove(removed);
     }
-    this.checkpointWhenDue();
+    this.checkpoints.changed();
   }
 
   /** Makes a committed batch visible; returns the labels it freed. */
@@ -166,29 +167,6 @@ export class ItemWriter {
   private unused(changes: ItemChanges): number[] {
     return [...changes.contents.keys()].filter((label) => this.state.table.idOf(label) === undefined);
   }
-
-  private checkpointWhenDue(): void {
-    const { state } = this;
-    const changed = state.sequence - state.active.checkpointed;
-    if (this.checkpoint !== undefined || changed < Math.max(CHECKPOINT_CHANGES, state.table.count / 2)) return;
-    this.checkpoint = checkpointActive(state)
-      .catch((error: unknown) => state.log.warn(`A snapshot of the index was not written: ${String(error)}`))
-      .finally(() => {
-        this.checkpoint = undefined;
-      });
-  }
-}
-
-/** Writes a snapshot of the active generation, then how far its rows reach. */
-export async function checkpointActive(state: CollectionState): Promise<void> {
-  await state.active.use(async () => {
-    const { active } = state;
-    await active.checkpoint();
-    const stored = await state.tables.generations.get(active.number);
-    if (stored === undefined) return;
-    const record = { ...stored, rowsSequence: active.checkpointed, items: state.table.count };
-    await state.storage.write([state.tables.generations.put(active.number, record)]);
-  });
 }
 
 function liveLabels(changes: ItemChanges): Uint32Array {

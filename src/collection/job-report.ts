@@ -32,9 +32,10 @@ export class JobReport {
     return { ...this.timings, totalMs: Math.round(performance.now() - this.started) };
   }
 
-  /** Times that the job measured itself take the place of what was seen from here. */
+  /** Times that the work measured itself take the place of what was seen from here. */
   measured(timings: Record<string, number>): void {
-    Object.assign(this.timings, timings);
+    for (const [name, milliseconds] of Object.entries(timings)) this.timings[name] = Math.round(milliseconds);
+    this.phase = undefined;
   }
 
   private enter(phase: JobPhase | undefined, now: number): boolean {

@@ -1,0 +1,72 @@
+import type { CollectionState } from "./collection-state.js";
+
+/** A checkpoint is due at once after this many changes, or after half the collection changed, whichever is more. */
+const MANY_CHANGES = 20_000;
+/** It is due when writes pause, after this many changes, or after a twentieth of the collection changed. */
+const SOME_CHANGES = 1000;
+const PAUSE_MS = 2000;
+/** A graph with more tombstones than this share of its points is about to be rebuilt; saving it would waste disk and time. */
+const WORN = 0.2;
+
+/** Saves the active generation's index now and then, so that a start after a crash has little to build. */
+export class Checkpoints {
+  private running: Promise<void> | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private closed = false;
+
+  constructor(private readonly state: CollectionState) {}
+
+  /** To be called after each commit. */
+  changed(): void {
+    const { active, table } = this.state;
+    const changes = active.sequence - active.checkpointed;
+    clearTimeout(this.timer);
+    if (changes >= Math.max(MANY_CHANGES, table.count / 2)) this.start();
+    else if (changes >= Math.max(SOME_CHANGES, table.count / 20)) this.later();
+  }
+
+  /** Saves what is not saved yet, unless the graph is worn. */
+  async close(): Promise<void> {
+    this.closed = true;
+    clearTimeout(this.timer);
+    await this.running;
+    const { active } = this.state;
+    if (active.sequence > active.checkpointed) await this.save();
+  }
+
+  private later(): void {
+    clearTimeout(this.timer);
+    if (this.closed) return;
+    this.timer = setTimeout(() => this.start(), PAUSE_MS).unref();
+  }
+
+  private start(): void {
+    this.running ??= this.save().finally(() => {
+      this.running = undefined;
+    });
+  }
+
+  private async save(): Promise<void> {
+    const { state } = this;
+    try {
+      if (!(await checkpointActive(state))) this.later();
+    } catch (error) {
+      state.log.warn(`Collection ${state.record.name}: no snapshot of the index was written: ${String(error)}`);
+    }
+  }
+}
+
+/** Saves index and rows of the active generation, then how far they reach. False when the graph is worn and was not saved. */
+async function checkpointActive(state: CollectionState): Promise<boolean> {
+  const { active } = state;
+  return active.use(async () => {
+    const { points, tombstones } = await active.index.status();
+    if (tombstones > points * WORN) return false;
+    await active.checkpoint();
+    const stored = await state.tables.generations.get(active.number);
+    if (stored === undefined) return true;
+    const record = { ...stored, rowsSequence: active.checkpointed, items: state.table.count };
+    await state.storage.write([state.tables.generations.put(active.number, record)]);
+    return true;
+  });
+}
