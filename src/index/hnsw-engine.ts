@@ -12,6 +12,8 @@ import type { IndexStatus, RebuildResult } from "./vector-index.js";
 
 /** Tombstones below this number never start a rebuild by themselves. */
 const REBUILD_MINIMUM = 500;
+/** While rows wait for the graph, a rebuild would slow them down to a third; it waits for this share of tombstones. */
+const BUSY_REBUILD_SHARE = 0.6;
 /** How often a scan is made again because rows changed under it; then its answer goes out without them. */
 const MAX_RESCANS = 3;
 /** Distances nearer than this (relative) may be one distance, computed in float32 and in float64. */
@@ -277,7 +279,9 @@ export class HnswEngine {
 
   #rebuildIfWorn(): void {
     const { tombstones, nodes } = this.#graph;
-    if (tombstones >= REBUILD_MINIMUM && tombstones > nodes * this.#options.rebuildShare) this.startRebuild();
+    const { rebuildShare } = this.#options;
+    const share = this.lag === 0 ? rebuildShare : Math.max(rebuildShare, BUSY_REBUILD_SHARE);
+    if (tombstones >= REBUILD_MINIMUM && tombstones > nodes * share) this.startRebuild();
   }
 
   #applyMutations(): void {

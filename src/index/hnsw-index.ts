@@ -34,7 +34,7 @@ export interface HnswIndexOptions extends IndexOptions {
    * @default 2048
    */
   maxPending?: number;
-  /** Share of tombstones in the graph, from 500 on, that starts a rebuild in the background. @default 0.3 */
+  /** Share of tombstones in the graph, from 500 on, that starts a rebuild in the background; .6 while rows wait. @default 0.3 */
   rebuildShare?: number;
   /** Added to the priority number of the index's thread (Linux): 0 normal to 19 lowest. @default 0 */
   niceness?: number;
