@@ -20,7 +20,8 @@ interface Entry {
 
 /**
  * Writes merged into as few synced batches as the disk allows: whoever comes while a batch is being written stands in the
- * next one. Order is kept; every caller resolves once its batch is on disk, and all callers of a batch that fails reject.
+ * next one. Order is kept; every caller resolves once its batch is on disk, and all callers of a batch that fails reject,
+ * as does every later one.
  */
 export class GroupCommit {
   readonly #writer: BatchWriter;
@@ -28,6 +29,8 @@ export class GroupCommit {
   #queue: Entry[] = [];
   #draining: Promise<void> | undefined;
   #closed = false;
+  /** Set by a failed write: Level goes on in the torn log that it leaves, and loses all that follows the tear at the next start. */
+  #torn: StorageError | undefined;
 
   constructor(writer: BatchWriter, sync: boolean) {
     this.#writer = writer;
@@ -94,13 +97,15 @@ export class GroupCommit {
   }
 
   async #commit(entries: Entry[]): Promise<void> {
+    if (this.#torn !== undefined) throw this.#torn;
     const [first] = entries;
-    if (first?.run !== undefined) return first.run();
+    if (first?.run !== undefined) return this.#runAlone(first.run);
     const operations =
       entries.length === 1 ? (first?.operations ?? []) : entries.flatMap((entry) => entry.operations ?? []);
     try {
       await this.#writer.batch(operations, { sync: this.#sync });
     } catch (error) {
+      this.#torn = tornBy(error);
       throw new StorageError(
         "write_failed",
         `Level could not write a batch of ${operations.length} changes: ${reasonOf(error)}.`,
@@ -108,4 +113,22 @@ export class GroupCommit {
       );
     }
   }
+
+  async #runAlone(task: () => Promise<void>): Promise<void> {
+    try {
+      await task();
+    } catch (error) {
+      const { code } = error as { code?: unknown };
+      if (typeof code === "string" && code.startsWith("LEVEL_")) this.#torn = tornBy(error);
+      throw error;
+    }
+  }
+}
+
+function tornBy(cause: unknown): StorageError {
+  return new StorageError(
+    "write_failed",
+    `Nothing more is written, since an earlier write failed: ${reasonOf(cause)}. Free the cause (a full disk), then restart.`,
+    { cause },
+  );
 }

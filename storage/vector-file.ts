@@ -235,5 +235,7 @@ async function forEach<T>(values: readonly T[], work: (value: T) => Promise<void
   const lane = async () => {
     for (let value = values[next++]; value !== undefined; value = values[next++]) await work(value);
   };
-  await Promise.all(Array.from({ length: Math.min(PARALLEL_TRANSFERS, values.length) }, lane));
+  const lanes = Array.from({ length: Math.min(PARALLEL_TRANSFERS, values.length) }, lane);
+  // The others are waited for when one fails: a row still on its way could land on what its label stands for next.
+  for (const result of await Promise.allSettled(lanes)) if (result.status === "rejected") throw result.reason;
 }

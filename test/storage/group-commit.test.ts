@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -122,6 +123,35 @@ test("a batch that Level cannot write rejects all its callers", async (t) => {
     results.map((result) => result.status === "rejected" && (result.reason as { code: string }).code),
     ["write_failed", "write_failed", "write_failed"],
   );
+});
+
+test("after a write that failed half way nothing is acknowledged that a restart would lose", {
+  skip: process.platform !== "linux" && "needs prlimit",
+}, async (t) => {
+  const directory = temporaryDirectory(t);
+  const storage = await Storage.open(directory);
+  t.after(() => storage.close());
+  const limitFiles = (bytes: string) =>
+    execFileSync("prlimit", ["--pid", String(process.pid), `--fsize=${bytes}:unlimited`]);
+  const { state } = storage.collection("u1");
+  await storage.write([state.put("before", 1)]);
+  // A file that may not grow further fails as a full disk does, and the log keeps the part that still fitted.
+  limitFiles("100000");
+  try {
+    await assert.rejects(storage.write([state.put("large", "x".repeat(300_000))]), { code: "write_failed" });
+  } finally {
+    limitFiles("unlimited");
+  }
+  const keys = Array.from({ length: 20 }, (_, i) => `after-${i}`);
+  const results = await Promise.allSettled(keys.map((key) => storage.write([state.put(key, "y".repeat(1000))])));
+  await assert.rejects(storage.collection("u1").clear(), { code: "write_failed" });
+  await storage.close();
+  const again = await Storage.open(directory);
+  t.after(() => again.close());
+  const stored = await again.collection("u1").state.getMany(["before", ...keys]);
+  assert.equal(stored[0], 1);
+  for (const [i, { status }] of results.entries()) assert.equal(status === "fulfilled", stored[i + 1] !== undefined);
+  await again.write([again.collection("u1").state.put("free", true)]);
 });
 
 test("close waits for what was accepted and refuses the rest", async (t) => {
