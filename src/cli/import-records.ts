@@ -118,11 +118,11 @@ function showProgress(
   meter: RateMeter,
   bytes: number,
 ): void {
-  const { source, start } = job;
-  const done = state.upserted - start.upserted;
+  const { source } = job;
   const rate = meter.perSecond;
   const fraction = source.bytes === undefined || source.bytes === 0 ? undefined : bytes / source.bytes;
-  const left = fraction === undefined || fraction <= 0 ? undefined : done / fraction - done;
+  // Both count from the start of the file, whichever run that was in.
+  const left = fraction === undefined || fraction <= 0 ? undefined : state.upserted / fraction - state.upserted;
   progress.update({
     label: `importing into ${state.collection}`,
     count: state.upserted,

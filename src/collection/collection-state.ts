@@ -1,5 +1,5 @@
 import type { CollectionSettings, FineTuneMetrics, Job } from "../../schemas/index.js";
-import type { CollectionRecord, CollectionTables, Storage, VectorFile } from "../../storage/index.js";
+import type { CollectionRecord, CollectionTables, Operation, Storage, VectorFile } from "../../storage/index.js";
 import type { PayloadIndex } from "../index/index.js";
 import type { Embedder } from "./embedder.js";
 import type { ContentRules } from "./item-content.js";
@@ -29,6 +29,18 @@ export type Tables = CollectionTables<StoredJob, StoredGeneration>;
 
 /** Key in the state table: the sequence of the last committed change. */
 export const SEQUENCE_KEY = "sequence";
+
+/**
+ * Changes the collection's record: in memory at once, so that of changes side by side none undoes another, and on disk with
+ * the operation returned.
+ */
+export function changeRecord(
+  state: Pick<CollectionState, "storage" | "record">,
+  change: Partial<CollectionRecord>,
+): Operation {
+  state.record = { ...state.record, ...change };
+  return state.storage.collections.put(state.record.name, state.record);
+}
 
 /** What the parts of one open collection share. Only the item writer and a switch of generations change it. */
 export interface CollectionState {

@@ -1,5 +1,6 @@
 import type {
   CollectionInfo,
+  CollectionSettings,
   DeleteItems,
   FeedbackList,
   FeedbackResult,
@@ -27,7 +28,7 @@ import type { Encoder } from "../encoder/index.js";
 import { AttuneError } from "../errors/index.js";
 import { assertEnoughFeedback } from "../training/index.js";
 import { metricOf } from "../vector/index.js";
-import type { CollectionState } from "./collection-state.js";
+import { type CollectionState, changeRecord } from "./collection-state.js";
 import type { PageOptions } from "./cursor.js";
 import { referenceKey } from "./feedback-reference.js";
 import { FeedbackStore } from "./feedback-store.js";
@@ -81,8 +82,9 @@ export class Collection {
     const jobs = await JobBook.open(state.storage, state.tables);
     const { threads, trainingThreads, niceness } = options;
     const parts: FineTuneParts = { state, writer, labels, jobs, feedback, threads, trainingThreads, niceness };
-    const runner = new JobRunner(parts, options.slot);
-    return new Collection(state, writer, feedback, jobs, runner, options.encoder);
+    const runner = new JobRunner(parts, options.slot, () => collection.tuneWhenDue());
+    const collection = new Collection(state, writer, feedback, jobs, runner, options.encoder);
+    return collection;
   }
 
   get name(): string {
@@ -124,11 +126,10 @@ export class Collection {
 
   async patch(patch: PatchCollection): Promise<CollectionInfo> {
     const { state } = this;
-    const settings = patchSettings(state.settings, patch);
-    const record = { ...state.record, current: settings };
-    state.record = record;
-    await state.storage.write([state.storage.collections.put(record.name, record)]);
-    state.settings = settings;
+    // From the record, not `state.settings`: of patches side by side none undoes another.
+    const current = patchSettings(state.record.current as CollectionSettings, patch);
+    await state.storage.write([changeRecord(state, { current })]);
+    state.settings = patchSettings(state.settings, patch);
     if (patch.keepGenerations !== undefined) await this.writer.exclusive(() => collectGenerations({ state }));
     return this.info();
   }

@@ -2,7 +2,7 @@ import type { FeedbackEntry, FeedbackList, SubmitFeedback } from "../../schemas/
 import type { FeedbackRecord, Operation } from "../../storage/index.js";
 import { AttuneError } from "../errors/index.js";
 import type { Tables } from "./collection-state.js";
-import { DEFAULT_PAGE, decodeCursor, encodeCursor, type PageOptions } from "./cursor.js";
+import { DEFAULT_PAGE, decodeNumberCursor, encodeCursor, type PageOptions } from "./cursor.js";
 import { isStale, readReference, referenceKey, type StoredReference, showReference } from "./feedback-reference.js";
 import { type ContentRules, checkBatchSize, placed } from "./item-content.js";
 import type { ItemTable } from "./item-table.js";
@@ -44,6 +44,7 @@ export class FeedbackStore {
   private sequence = 0;
   /** Pieces of feedback that said something new since the last fine-tune began. */
   sinceFineTune = 0;
+  private last: Promise<unknown> = Promise.resolve();
 
   private constructor(
     private readonly tables: Tables,
@@ -72,7 +73,11 @@ export class FeedbackStore {
    * Reads a whole submission, then stores it with `write`, or refuses all of it.
    * @throws batch_too_large, contradictory_feedback, and what `readReference` throws
    */
-  async submit(submission: SubmitFeedback, write: Write): Promise<Submitted> {
+  submit(submission: SubmitFeedback, write: Write): Promise<Submitted> {
+    return this.inTurn(() => this.store(submission, write));
+  }
+
+  private async store(submission: SubmitFeedback, write: Write): Promise<Submitted> {
     const read = this.read(submission);
     checkContradictions(read);
     const createdAt = new Date().toISOString();
@@ -101,11 +106,9 @@ export class FeedbackStore {
   }
 
   list(page: PageOptions): FeedbackList {
-    const after = decodeCursor(page.cursor);
+    const after = decodeNumberCursor(page.cursor) ?? 0;
     const limit = page.limit ?? DEFAULT_PAGE;
-    const ids = [...this.entries.keys()]
-      .sort((a, b) => Number(a) - Number(b))
-      .filter((id) => after === undefined || Number(id) > Number(after));
+    const ids = [...this.entries.keys()].sort((a, b) => Number(a) - Number(b)).filter((id) => Number(id) > after);
     const shown = ids.slice(0, limit);
     const last = shown.at(-1);
     return {
@@ -118,19 +121,30 @@ export class FeedbackStore {
   }
 
   /** @throws feedback_not_found */
-  async delete(id: string, write: Write): Promise<void> {
-    const entry = this.entries.get(id);
-    if (entry === undefined)
-      throw new AttuneError("feedback_not_found", `There is no feedback ${JSON.stringify(id.slice(0, 80))}.`);
-    await write([this.tables.feedback.delete(id)]);
-    this.entries.delete(id);
-    this.subjects.delete(subjectOf(entry.feedback));
+  delete(id: string, write: Write): Promise<void> {
+    return this.inTurn(async () => {
+      const entry = this.entries.get(id);
+      if (entry === undefined)
+        throw new AttuneError("feedback_not_found", `There is no feedback ${JSON.stringify(id.slice(0, 80))}.`);
+      await write([this.tables.feedback.delete(id)]);
+      this.entries.delete(id);
+      this.subjects.delete(subjectOf(entry.feedback));
+    });
   }
 
   /** The count towards the next automatic fine-tune starts anew. */
-  async jobBegins(write: Write): Promise<void> {
-    await write([this.tables.state.put(SINCE_KEY, 0)]);
-    this.sinceFineTune = 0;
+  jobBegins(write: Write): Promise<void> {
+    return this.inTurn(async () => {
+      await write([this.tables.state.put(SINCE_KEY, 0)]);
+      this.sinceFineTune = 0;
+    });
+  }
+
+  /** One change after the other: each is worked out from what the one before left. */
+  private inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.last.then(change);
+    this.last = done.catch(() => {});
+    return done;
   }
 
   /** Feedback that can be learnt from, oldest first: everything about content that is still there. */

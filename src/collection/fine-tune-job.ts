@@ -7,7 +7,7 @@ import {
   syncDirectory,
 } from "../../storage/index.js";
 import { type FineTuneResult, spawnFineTune } from "../training/index.js";
-import type { StoredGeneration, StoredJob } from "./collection-state.js";
+import { changeRecord, type StoredGeneration, type StoredJob } from "./collection-state.js";
 import type { FeedbackStore } from "./feedback-store.js";
 import { type FineTuneFiles, writeFineTuneFiles } from "./fine-tune-files.js";
 import { type SwitchParts, switchTo } from "./generation-switch.js";
@@ -78,9 +78,7 @@ async function adopt(
 ): Promise<void> {
   const { state, jobs } = parts;
   const number = state.record.nextGeneration;
-  const record = { ...state.record, nextGeneration: number + 1 };
-  await state.storage.write([state.storage.collections.put(record.name, record)]);
-  state.record = record;
+  await state.storage.write([changeRecord(state, { nextGeneration: number + 1 })]);
   await moveFiles(files, state.directory, number);
   const stored: StoredGeneration = {
     number,

@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { generationDirectory } from "../../storage/index.js";
-import type { CollectionState, StoredGeneration, StoredJob } from "./collection-state.js";
+import { type CollectionState, changeRecord, type StoredGeneration, type StoredJob } from "./collection-state.js";
 import type { ItemWriter } from "./item-writer.js";
 import type { JobBook } from "./job-book.js";
 import type { JobReport } from "./job-report.js";
@@ -61,7 +61,7 @@ export async function switchTo(
     timings: report.done(),
   });
   await retirePrevious(previous, state);
-  await collectGenerations(parts);
+  await collectGenerations(parts, previous?.number);
 }
 
 function openOptions(number: number, { state, labels, threads }: SwitchParts): Omit<OpenGenerationOptions, "niceness"> {
@@ -116,29 +116,34 @@ async function commitSwitch(
   job: StoredJob,
   { state, jobs }: SwitchParts,
 ): Promise<void> {
-  const record = { ...state.record, activeGeneration: generation.number };
   await generation.rows.sync();
-  await state.storage.write([
-    state.storage.collections.put(record.name, record),
-    state.tables.generations.put(generation.number, {
-      ...stored,
-      rowsSequence: generation.checkpointed,
-      items: state.table.count,
-    }),
-    jobs.operation(job.number, { status: "promoted", generation: generation.number }),
-  ]);
-  state.record = record;
+  const before = state.record.activeGeneration;
+  try {
+    await state.storage.write([
+      changeRecord(state, { activeGeneration: generation.number }),
+      state.tables.generations.put(generation.number, {
+        ...stored,
+        rowsSequence: generation.checkpointed,
+        items: state.table.count,
+      }),
+      jobs.operation(job.number, { status: "promoted", generation: generation.number }),
+    ]);
+  } catch (error) {
+    changeRecord(state, { activeGeneration: before });
+    throw error;
+  }
 }
 
 /** The generation that served until now stays on disk, as it is at this moment, for a rollback. */
 async function retirePrevious(previous: LiveGeneration | undefined, state: CollectionState): Promise<void> {
   if (previous === undefined) return;
+  const items = state.table.count;
   try {
     await previous.index.drain();
     await previous.checkpoint();
     const stored = await state.tables.generations.get(previous.number);
     if (stored !== undefined) {
-      const record = { ...stored, rowsSequence: previous.checkpointed };
+      const record = { ...stored, rowsSequence: previous.checkpointed, items };
       await state.storage.write([state.tables.generations.put(previous.number, record)]);
     }
   } catch (error) {
@@ -149,13 +154,17 @@ async function retirePrevious(previous: LiveGeneration | undefined, state: Colle
   await previous.retire();
 }
 
-/** Keeps the newest `keepGenerations` beside the active one; the rest is deleted, records first. */
-export async function collectGenerations({ state }: Pick<SwitchParts, "state">): Promise<void> {
+/**
+ * Keeps the newest `keepGenerations` beside the active one, and first of all the one that served until now (after a rollback it
+ * is not the newest); the rest is deleted, records first.
+ */
+export async function collectGenerations({ state }: Pick<SwitchParts, "state">, previous?: number): Promise<void> {
   const numbers: number[] = [];
   for await (const [number] of state.tables.generations.entries()) {
     if (number !== state.record.activeGeneration) numbers.push(number);
   }
-  const surplus = numbers.sort((a, b) => b - a).slice(state.settings.keepGenerations);
+  const newestFirst = numbers.sort((a, b) => Number(b === previous) - Number(a === previous) || b - a);
+  const surplus = newestFirst.slice(state.settings.keepGenerations);
   if (surplus.length === 0) return;
   await state.storage.write(surplus.map((number) => state.tables.generations.delete(number)));
   for (const number of surplus) {

@@ -139,11 +139,22 @@ export function readBatch(items: readonly ItemInput[], rules: ContentRules): Ite
   });
 }
 
-/** The same refusal, saying where in the batch it is. */
+/** The same refusal of a batch to be stored, saying where in the batch it is. */
 export function placed(error: unknown, path: string): unknown {
-  if (!(error instanceof AttuneError) || error.details !== undefined) return error;
-  return new AttuneError(error.code, `${error.message} (at ${path}; nothing of the batch was stored)`, {
-    details: [{ path, message: error.message }],
+  return at(error, path, `at ${path}; nothing of the batch was stored`);
+}
+
+/** The same refusal, saying in which query of a batch it is. */
+export function placedQuery(error: unknown, position: number): unknown {
+  const path = `/queries/${position}`;
+  return at(error, path, `at ${path}`);
+}
+
+function at(error: unknown, path: string, note: string): unknown {
+  if (!(error instanceof AttuneError)) return error;
+  const details = error.details ?? [{ path: "", message: error.message }];
+  return new AttuneError(error.code, `${error.message} (${note})`, {
+    details: details.map((detail) => ({ ...detail, path: `${path}${detail.path}` })),
     cause: error,
   });
 }

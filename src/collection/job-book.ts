@@ -1,8 +1,8 @@
-import type { FineTuneOptions, Job, JobList, JobStatus } from "../../schemas/index.js";
-import type { Storage } from "../../storage/index.js";
+import type { Job, JobList, JobStatus } from "../../schemas/index.js";
+import type { Operation, Storage } from "../../storage/index.js";
 import { AttuneError } from "../errors/index.js";
 import type { StoredJob, Tables } from "./collection-state.js";
-import { DEFAULT_PAGE, decodeCursor, encodeCursor, type PageOptions } from "./cursor.js";
+import { DEFAULT_PAGE, decodeNumberCursor, encodeCursor, type PageOptions } from "./cursor.js";
 
 const ENDED: ReadonlySet<JobStatus> = new Set(["promoted", "ready", "rejected", "failed", "cancelled", "interrupted"]);
 
@@ -30,21 +30,29 @@ export class JobBook {
     return book;
   }
 
-  async create(number: number, kind: Job["kind"], options: FineTuneOptions, generation?: number): Promise<StoredJob> {
+  /** A queued job, seen at once, so that no second one begins beside it; `also` goes to disk with it. */
+  async create(
+    number: number,
+    what: Pick<StoredJob, "kind" | "options" | "generation">,
+    also: Operation,
+  ): Promise<StoredJob> {
     const job: StoredJob = {
       number,
       id: String(number),
-      kind,
       status: "queued",
       progress: { done: 0, total: 0, unit: "steps" },
-      options,
       lossCurve: [],
       timings: {},
       createdAt: new Date().toISOString(),
-      ...(generation === undefined ? {} : { generation }),
+      ...what,
     };
-    await this.storage.write([this.tables.jobs.put(number, job)]);
     this.jobs.set(number, job);
+    try {
+      await this.storage.write([also, this.tables.jobs.put(number, job)]);
+    } catch (error) {
+      this.jobs.delete(number);
+      throw error;
+    }
     return job;
   }
 
@@ -59,7 +67,7 @@ export class JobBook {
   }
 
   list(page: PageOptions): JobList {
-    const after = Number(decodeCursor(page.cursor) ?? 0);
+    const after = decodeNumberCursor(page.cursor) ?? 0;
     const limit = page.limit ?? DEFAULT_PAGE;
     const rest = [...this.jobs.values()].filter(({ number }) => number > after).sort((a, b) => a.number - b.number);
     const shown = rest.slice(0, limit);

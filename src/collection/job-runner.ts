@@ -1,6 +1,6 @@
-import type { FineTuneOptions, Job } from "../../schemas/index.js";
+import type { FineTuneOptions, Job, JobStatus } from "../../schemas/index.js";
 import { AttuneError } from "../errors/index.js";
-import type { StoredJob } from "./collection-state.js";
+import { changeRecord, type StoredJob } from "./collection-state.js";
 import { type FineTuneParts, runFineTuneJob } from "./fine-tune-job.js";
 import { switchTo } from "./generation-switch.js";
 import { hasEnded, publicJob } from "./job-book.js";
@@ -8,6 +8,9 @@ import { JobReport } from "./job-report.js";
 import type { Slot } from "./slot.js";
 
 const CANCELLED = "Cancelled on request.";
+
+/** Ends of a fine-tune that ran its course. */
+const DECIDED: ReadonlySet<JobStatus> = new Set(["promoted", "ready", "rejected"]);
 
 /** Runs the jobs of one collection, one after the other; training takes the database's one slot, since it takes cores. */
 export class JobRunner {
@@ -17,6 +20,8 @@ export class JobRunner {
   constructor(
     private readonly parts: FineTuneParts,
     private readonly slot: Slot,
+    /** Called after each fine-tune that came to an outcome. */
+    private readonly onFineTuned: () => Promise<unknown>,
   ) {}
 
   async fineTune(options: FineTuneOptions): Promise<StoredJob> {
@@ -52,11 +57,14 @@ export class JobRunner {
     const { state, jobs } = this.parts;
     const number = state.record.nextJob;
     // Taken before anything is awaited, so that two requests never share a number.
-    state.record = { ...state.record, nextJob: number + 1 };
+    const taken = changeRecord(state, { nextJob: number + 1 });
     const controller = new AbortController();
     this.controllers.set(number, controller);
-    await state.storage.write([state.storage.collections.put(state.record.name, state.record)]);
-    const job = await jobs.create(number, kind, options, generation);
+    const job = await jobs.create(
+      number,
+      { kind, options, ...(generation === undefined ? {} : { generation }) },
+      taken,
+    );
     this.last = this.last.then(() => this.run(job, controller.signal));
     return job;
   }
@@ -79,10 +87,15 @@ export class JobRunner {
       release();
       this.controllers.delete(job.number);
     }
+    if (job.kind === "fine-tune" && DECIDED.has(jobs.get(job.id).status)) await this.onFineTuned().catch(() => {});
   }
 
   private async activate(job: StoredJob, report: JobReport, signal: AbortSignal): Promise<void> {
     const number = job.generation ?? -1;
+    if (number === this.parts.state.active.number) {
+      await this.parts.jobs.change(job.number, { status: "promoted", timings: report.done() });
+      return;
+    }
     const stored = await this.parts.state.tables.generations.get(number);
     if (stored === undefined) {
       throw new AttuneError("generation_not_found", `Generation ${number} was collected before it could be activated.`);

@@ -4,7 +4,7 @@ import type { Bitmap, SearchHits } from "../index/index.js";
 import { metricOf, readVector } from "../vector/index.js";
 import type { CollectionState } from "./collection-state.js";
 import { checkFilter } from "./filter-depth.js";
-import { checkBatchSize, checkText, placed } from "./item-content.js";
+import { checkBatchSize, checkText, placedQuery } from "./item-content.js";
 import type { LiveGeneration } from "./live-generation.js";
 
 const DEFAULT_K = 10;
@@ -40,7 +40,7 @@ export class QueryRunner {
       try {
         this.check(query);
       } catch (error) {
-        throw placed(error, `/queries/${i}`);
+        throw placedQuery(error, i);
       }
     });
     const generation = this.state.active;
@@ -74,7 +74,13 @@ export class QueryRunner {
 
   private async rowsOf(queries: Query[], generation: LiveGeneration): Promise<Float32Array[]> {
     // The encoder, the head and the index each merge what arrives together.
-    return Promise.all(queries.map((query) => this.rowOf(query, generation)));
+    return Promise.all(
+      queries.map((query, i) =>
+        this.rowOf(query, generation).catch((error: unknown) => {
+          throw placedQuery(error, i);
+        }),
+      ),
+    );
   }
 
   private async rowOf(query: Query, generation: LiveGeneration): Promise<Float32Array> {

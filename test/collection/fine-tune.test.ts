@@ -184,3 +184,69 @@ test("closing the database in the middle of a job leaves it interrupted and the 
   assert.equal(again.job(id).status, "interrupted");
   assert.equal(await again.count(), 600);
 });
+
+test("requests side by side start one fine-tune, and patches side by side all hold, also after a restart", async (t) => {
+  const { random, data, database, things } = await prepared(t);
+  await things.submitFeedback({ triplets: triplets(random, data, 50) });
+  const starts = await Promise.allSettled(Array.from({ length: 5 }, () => things.startFineTune({ epochs: 2 })));
+  assert.equal(starts.filter(({ status }) => status === "fulfilled").length, 1);
+  for (const start of starts) if (start.status === "rejected") assert.ok(code("job_running")(start.reason));
+  const patches = [{ keepGenerations: 9 }, { index: { efSearch: 77 } }, { autoTune: { minFeedback: 1000 } }];
+  await Promise.all(patches.map((patch) => things.patch(patch)));
+  await ended(things, "1");
+  const { directory } = database;
+  await database.close();
+  const again = (await openDatabase(t, { directory })).collection("things");
+  const { keepGenerations, index, autoTune } = await again.info();
+  assert.deepEqual([keepGenerations, index.efSearch, autoTune?.minFeedback], [9, 77, 1000]);
+  assert.equal((await again.listJobs({})).fineTunes.length, 1);
+});
+
+test("feedback sent side by side is counted whole", async (t) => {
+  const { random, data, things } = await prepared(t);
+  await Promise.all(triplets(random, data, 40).map((triplet) => things.submitFeedback({ triplets: [triplet] })));
+  const { triplets: count, sinceFineTune } = (await things.info()).status.feedback;
+  assert.equal(sinceFineTune, count);
+});
+
+test("autoTune goes by the feedback that came during a job, once that has ended", async (t) => {
+  const { random, data, things } = await prepared(t);
+  await things.submitFeedback({ triplets: triplets(random, data, 200) });
+  await things.patch({ autoTune: { minFeedback: 30, epochs: 2, promote: "never" } });
+  const { id } = await things.startFineTune({ epochs: 200, promote: "never" });
+  await until(things, id, ({ phase, progress }) => phase === "training" && progress.done > 0);
+  const during = await things.submitFeedback({ triplets: triplets(random, data, 60) });
+  assert.equal(during.fineTune, undefined);
+  await ended(things, id);
+  while ((await things.listJobs({})).fineTunes.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  const next = await ended(things, "2");
+  assert.deepEqual(next.options, { epochs: 2, promote: "never" });
+  assert.equal((await things.info()).status.feedback.sinceFineTune, 0);
+  assert.equal((await things.listJobs({})).fineTunes.length, 2);
+});
+
+test("what served until a switch is kept, with its number of items, and activating the active one changes nothing", async (t) => {
+  const { random, data, things } = await prepared(t, { keepGenerations: 1 });
+  await things.submitFeedback({ triplets: triplets(random, data, 50) });
+  const tune = async (seed: number) => {
+    const job = await ended(things, (await things.startFineTune({ epochs: 2, promote: "always", seed })).id);
+    assert.equal(job.status, "promoted", job.reason);
+  };
+  const activate = async (generation: number) => {
+    const job = await ended(things, (await things.activate(generation)).id);
+    assert.deepEqual([job.status, job.generation], ["promoted", generation]);
+  };
+  const list = async () =>
+    (await things.generations()).generations.map(({ generation, active, items }) => [generation, active, items]);
+  await tune(1);
+  await activate(0);
+  await activate(0);
+  await things.upsert([{ id: "more", vector: data.vectors[0]! }]);
+  await tune(2);
+  await activate(2); // the job ends before older generations are collected; the next one waits for that
+  assert.deepEqual(await list(), [
+    [0, false, 601],
+    [2, true, 601],
+  ]);
+  assert.equal((await things.query({ itemId: "more", k: 1 })).results[0]?.id, itemId(0));
+});

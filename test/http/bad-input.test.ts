@@ -192,6 +192,10 @@ test("query strings are read by type, strictly", async () => {
   assert.equal((await list("limit=2&withVector=true")).json.items.length, 2);
   for (const cursor of ["nonsense!", "%00", ""]) assertProblem(await list(`cursor=${cursor}`), "invalid_cursor");
   assertProblem(await server.send("GET", "/v1/collections?cursor=!"), "invalid_cursor");
+  const word = Buffer.from("word").toString("base64url");
+  for (const numbered of ["feedback", "fine-tunes"]) {
+    assertProblem(await server.send("GET", `/v1/collections/cosine/${numbered}?cursor=${word}`), "invalid_cursor");
+  }
 });
 
 test("messages of unions say what fits, not what every alternative lacks", async () => {

@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import type { CollectionClient, Hit } from "../../src/client/index.js";
 import { Random } from "../../src/vector/index.js";
 import { seedOf } from "../support/seed.js";
-import { base64, type ServerUnderTest, serve } from "./support.js";
+import { assertProblem, base64, type ServerUnderTest, serve } from "./support.js";
 
 const DIMENSIONS = 8;
 const COUNT = 300;
@@ -154,4 +154,21 @@ test("queries side by side answer as one by one", async () => {
   const vectors = Array.from({ length: 40 }, vectorOf);
   const together = await Promise.all(vectors.map((vector) => cosine.query({ vector, exact: true, k: 4 })));
   for (const [i, { results }] of together.entries()) assertNearest(results, bruteForce("cosine", vectors[i]!), 4);
+});
+
+test("a refused batch says which query is at fault", async () => {
+  const good = { vector: vectorOf() };
+  const faults = [
+    { query: { vector: good.vector, k: 10_001 }, code: "k_too_large", path: "/queries/1/k" },
+    { query: { vector: [1] }, code: "wrong_dimensions", path: "/queries/1" },
+    { query: { itemId: "nobody" }, code: "item_not_found", path: "/queries/1" },
+  ] as const;
+  for (const { query, code, path } of faults) {
+    const answer = await server.send("POST", "/v1/collections/cosine/query/batch", {
+      body: { queries: [good, query] },
+    });
+    assertProblem(answer, code);
+    assert.equal(answer.json.errors[0].path, path);
+    assert.match(answer.json.detail, /\/queries\/1/);
+  }
 });

@@ -40,7 +40,7 @@ export function serveCommand(): Command {
     .option("--threads <count>", "threads of encoding and training (default: the cores)", integer(1, 1024))
     .option("--cache-directory <directory>", "where models are kept")
     .addOption(
-      new Option("--log-level <level>", "how much is logged, as JSON lines on stdout")
+      new Option("--log-level <level>", "how much is logged, as JSON lines on stderr")
         .choices(["fatal", "error", "warn", "info", "debug", "trace", "silent"])
         .default("warn"),
     )
