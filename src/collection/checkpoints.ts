@@ -25,13 +25,13 @@ export class Checkpoints {
     else if (changes >= Math.max(SOME_CHANGES, table.count / 20)) this.later();
   }
 
-  /** Saves what is not saved yet, unless the graph is worn. */
-  async close(): Promise<void> {
+  /** With `save`, saves what is not saved yet, unless the graph is worn. */
+  async close(save: boolean): Promise<void> {
     this.closed = true;
     clearTimeout(this.timer);
     await this.running;
     const { active } = this.state;
-    if (active.sequence > active.checkpointed) await this.save();
+    if (save && active.sequence > active.checkpointed) await this.save();
   }
 
   private later(): void {

@@ -57,6 +57,8 @@ export interface CollectionState {
   record: CollectionRecord;
   settings: CollectionSettings;
   active: LiveGeneration;
+  /** Generations that a switch has open; they are not collected meanwhile. */
+  readonly held: Set<number>;
   /** Sequence of the last committed change; `table` and `payloads` show exactly the changes up to it. */
   sequence: number;
 }

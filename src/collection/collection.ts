@@ -42,7 +42,7 @@ import { ItemWriter } from "./item-writer.js";
 import { JobBook, type JobListener } from "./job-book.js";
 import { JobRunner } from "./job-runner.js";
 import { type Line, LineImport } from "./line-import.js";
-import { type OpenParts, openCollectionState } from "./open-collection.js";
+import { type OpenedState, type OpenParts, openCollectionState } from "./open-collection.js";
 import { QueryRunner } from "./query-runner.js";
 import { patchSettings } from "./settings.js";
 import type { Slot } from "./slot.js";
@@ -76,7 +76,18 @@ export class Collection {
     record: Parameters<typeof openCollectionState>[0],
     options: OpenCollectionOptions,
   ): Promise<Collection> {
-    const { state, labels } = await openCollectionState(record, options);
+    const opened = await openCollectionState(record, options);
+    try {
+      return await Collection.openBooks(opened, options);
+    } catch (error) {
+      // The index's thread would keep the process alive.
+      await opened.state.active.retire();
+      await opened.state.base.close();
+      throw error;
+    }
+  }
+
+  private static async openBooks({ state, labels }: OpenedState, options: OpenCollectionOptions): Promise<Collection> {
     const writer = new ItemWriter(state, labels);
     const feedback = await FeedbackStore.open(state.tables, state.table, state.rules);
     const jobs = await JobBook.open(state.storage, state.tables);
@@ -316,11 +327,11 @@ export class Collection {
     return { id, status };
   }
 
-  /** Lets writes in progress end, stops the jobs, and saves the index. */
-  async close(): Promise<void> {
+  /** Lets writes in progress end, stops the jobs, and saves the index, unless it is closed to be deleted. */
+  async close(save = true): Promise<void> {
     this.closing = true;
     await this.runner.close();
-    await this.writer.close();
+    await this.writer.close(save);
     await this.state.active.retire();
     await this.state.base.close();
   }

@@ -153,12 +153,21 @@ export class Database {
       if (record === undefined) this.collection(name);
       const open = this.collections.get(name);
       this.collections.delete(name);
-      this.failed.delete(name);
-      if (record === undefined) return;
-      await this.storage.write([this.storage.collections.delete(name)]);
-      await open?.close();
+      if (record === undefined) {
+        this.failed.delete(name);
+        return;
+      }
+      // Closed first: what it still has to write, its record among it, must not come after the deletion.
+      await open?.close(false).catch((error: unknown) => this.log.warn(`Closing ${name} failed: ${String(error)}`));
       if (open !== undefined && record.encoder !== undefined)
         await this.encoders.release((record.encoder as StoredEncoder).id);
+      try {
+        await this.storage.write([this.storage.collections.delete(name)]);
+      } catch (error) {
+        this.failed.set(name, asAttuneError(error));
+        throw error;
+      }
+      this.failed.delete(name);
       await this.removeData(record.uid);
     });
   }
@@ -195,7 +204,9 @@ export class Database {
 
   private async shutDown(): Promise<void> {
     await this.changes.catch(() => {});
-    await Promise.all([...this.collections.values()].map((collection) => collection.close()));
+    for (const result of await Promise.allSettled([...this.collections.values()].map((open) => open.close()))) {
+      if (result.status === "rejected") this.log.error(`A collection could not be closed: ${String(result.reason)}`);
+    }
     await this.encoders.close();
     await this.storage.close();
   }
@@ -273,9 +284,16 @@ export class Database {
     };
     const tables = this.storage.collection(record.uid);
     await this.storage.write([this.storage.collections.put(name, record), tables.generations.put(0, { ...untuned() })]);
-    const collection = await this.openCollection(record);
-    this.collections.set(name, collection);
-    return collection;
+    try {
+      const collection = await this.openCollection(record);
+      this.collections.set(name, collection);
+      return collection;
+    } catch (error) {
+      // Else the name would be taken by a collection that nobody can reach.
+      await this.storage.write([this.storage.collections.delete(name)]);
+      await this.removeData(record.uid);
+      throw error;
+    }
   }
 
   /** What an encoder is. Its id may say more than was asked for: a revision that was left out is pinned. */

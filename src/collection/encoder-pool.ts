@@ -1,6 +1,7 @@
 import { type Encoder, openEncoder } from "../encoder/index.js";
 import { availableProviders, type ProviderChoice } from "../runtime/index.js";
 import type { Logger } from "./logger.js";
+import { RevivedEncoder } from "./revived-encoder.js";
 
 export interface EncoderPoolOptions {
   provider: ProviderChoice;
@@ -23,16 +24,16 @@ export class EncoderPool {
 
   /** Opens an encoder, or joins those who have it open. @throws unknown_encoder, invalid_encoder, provider_unavailable */
   async acquire(specification: string): Promise<Encoder> {
-    const { provider, threads, cacheDirectory, log } = this.options;
     const open = this.shared.get(specification) ?? {
       users: 0,
-      encoder: openEncoder(specification, {
-        provider,
-        threads,
-        ...(cacheDirectory === undefined ? {} : { cacheDirectory }),
-        log: (message) => log.info(message),
-        onProgress: progressLog(log),
-      }),
+      encoder: this.open(specification).then(
+        (encoder) =>
+          new RevivedEncoder(
+            encoder,
+            (id) => this.open(id),
+            (message) => this.options.log.warn(message),
+          ),
+      ),
     };
     this.shared.set(specification, open);
     open.users++;
@@ -68,6 +69,17 @@ export class EncoderPool {
     const all = [...this.shared.values()];
     this.shared.clear();
     for (const { encoder } of all) await encoder.then((opened) => opened.close()).catch(() => {});
+  }
+
+  private open(specification: string): Promise<Encoder> {
+    const { provider, threads, cacheDirectory, log } = this.options;
+    return openEncoder(specification, {
+      provider,
+      threads,
+      ...(cacheDirectory === undefined ? {} : { cacheDirectory }),
+      log: (message) => log.info(message),
+      onProgress: progressLog(log),
+    });
   }
 }
 

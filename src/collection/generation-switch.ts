@@ -40,6 +40,7 @@ export async function switchTo(
     onEmbedded: (done, total) => report.progress("reEmbedding", { done, total, unit: "items" }),
   });
   let previous: LiveGeneration | undefined;
+  let releaseLabels = () => {};
   try {
     signal.throwIfAborted();
     await buildIndex(generation, report, signal);
@@ -50,17 +51,24 @@ export async function switchTo(
       await commitSwitch(generation, stored, job, parts);
       previous = state.active;
       state.active = generation;
+      state.held.add(previous.number);
+      // Queries that began in the previous generation still find what its labels stood for.
+      releaseLabels = labels.keep();
       labels.release();
     });
   } finally {
     if (previous === undefined) await generation.retire();
   }
-  await parts.jobs.change(job.number, {
-    status: "promoted",
-    generation: generation.number,
-    timings: report.done(),
-  });
-  await retirePrevious(previous, state);
+  try {
+    await parts.jobs.change(job.number, {
+      status: "promoted",
+      generation: generation.number,
+      timings: report.done(),
+    });
+  } finally {
+    await retirePrevious(previous, state);
+    releaseLabels();
+  }
   await collectGenerations(parts, previous?.number);
 }
 
@@ -151,7 +159,11 @@ async function retirePrevious(previous: LiveGeneration | undefined, state: Colle
       `Generation ${previous.number} was retired without a snapshot, a rollback builds it again: ${String(error)}`,
     );
   }
-  await previous.retire();
+  try {
+    await previous.retire();
+  } finally {
+    state.held.delete(previous.number);
+  }
 }
 
 /**
@@ -164,7 +176,7 @@ export async function collectGenerations({ state }: Pick<SwitchParts, "state">, 
     if (number !== state.record.activeGeneration) numbers.push(number);
   }
   const newestFirst = numbers.sort((a, b) => Number(b === previous) - Number(a === previous) || b - a);
-  const surplus = newestFirst.slice(state.settings.keepGenerations);
+  const surplus = newestFirst.slice(state.settings.keepGenerations).filter((number) => !state.held.has(number));
   if (surplus.length === 0) return;
   await state.storage.write(surplus.map((number) => state.tables.generations.delete(number)));
   for (const number of surplus) {

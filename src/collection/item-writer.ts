@@ -1,4 +1,5 @@
 import type { ItemRecord } from "../../storage/index.js";
+import { AttuneError } from "../errors/index.js";
 import { Checkpoints } from "./checkpoints.js";
 import { type CollectionState, SEQUENCE_KEY } from "./collection-state.js";
 import { ItemChanges, type ItemOperation, type ItemOutcome, idOf } from "./item-changes.js";
@@ -15,6 +16,7 @@ const COMMIT_ITEMS = 2048;
 export class ItemWriter {
   private readonly queue: WriteQueue<ItemOperation, ItemOutcome>;
   private readonly checkpoints: Checkpoints;
+  private closed = false;
 
   constructor(
     private readonly state: CollectionState,
@@ -24,8 +26,9 @@ export class ItemWriter {
     this.queue = new WriteQueue((operations) => this.commit(operations), COMMIT_ITEMS);
   }
 
-  /** Resolves when the change is on disk and queries see it. @throws item_not_found, payload_too_large */
-  write(operation: ItemOperation): Promise<ItemOutcome> {
+  /** Resolves when the change is on disk and queries see it. @throws item_not_found, payload_too_large, shutting_down */
+  async write(operation: ItemOperation): Promise<ItemOutcome> {
+    if (this.closed) throw new AttuneError("shutting_down", "The collection is being closed; nothing more is written.");
     return this.queue.push(operation, operation.mutations.length);
   }
 
@@ -34,10 +37,11 @@ export class ItemWriter {
     return this.queue.exclusive(section);
   }
 
-  /** Waits for the writes in progress, and saves the index. */
-  async close(): Promise<void> {
+  /** Refuses further writes, waits for those in progress, and saves the index if asked to. */
+  async close(save = true): Promise<void> {
+    this.closed = true;
     await this.queue.idle();
-    await this.checkpoints.close();
+    await this.checkpoints.close(save);
   }
 
   private async commit(operations: ItemOperation[]): Promise<Outcome<ItemOutcome>[]> {
@@ -59,34 +63,49 @@ export class ItemWriter {
         return { error };
       }
     });
+    await this.storeRows(changes).catch((error: unknown) => {
+      this.labels.giveBack(changes.contents.keys());
+      throw error;
+    });
+    // A batch that fails may be on disk all the same (its fsync failed, say): its labels stay taken until the next start.
+    await this.storeRecords(changes);
     try {
-      await this.store(changes, before);
+      await this.publish(changes, before);
     } finally {
       this.labels.giveBack(this.unused(changes));
     }
     return outcomes;
   }
 
-  private async store(changes: ItemChanges, before: Map<string, ItemRecord>): Promise<void> {
+  private async storeRows(changes: ItemChanges): Promise<void> {
     const { state } = this;
-    if (changes.records.size === 0) return;
     const added = liveLabels(changes);
+    if (added.length === 0) return;
     const base = await this.baseRows(added, changes);
     await state.base.write(added, base);
     await state.active.writeRows(added, base);
-    if (state.storage.durability === "fsync" && added.length > 0) await state.base.sync();
+    if (state.storage.durability === "fsync") await state.base.sync();
+  }
+
+  private async storeRecords(changes: ItemChanges): Promise<void> {
+    if (changes.records.size === 0) return;
+    const { storage, tables } = this.state;
     const operations = [...changes.records].map(([id, record]) =>
-      record === undefined ? state.tables.items.delete(id) : state.tables.items.put(id, record),
+      record === undefined ? tables.items.delete(id) : tables.items.put(id, record),
     );
-    await state.storage.write([...operations, state.tables.state.put(SEQUENCE_KEY, changes.sequence)]);
-    // From here on the write is durable and must show, whatever the index says. New points go in before old ones leave, so
-    // that no item is missing in between.
+    await storage.write([...operations, tables.state.put(SEQUENCE_KEY, changes.sequence)]);
+  }
+
+  /** The write is durable and must show, whatever the index says. New points go in before old ones leave: no item is missing. */
+  private async publish(changes: ItemChanges, before: Map<string, ItemRecord>): Promise<void> {
+    if (changes.records.size === 0) return;
+    const { active } = this.state;
     try {
-      await state.active.add(added);
+      await active.add(liveLabels(changes));
     } finally {
       const removed = this.show(changes, before);
       this.labels.setAside(removed);
-      await state.active.remove(removed);
+      await active.remove(removed);
     }
     this.checkpoints.changed();
   }

@@ -16,6 +16,9 @@ const DECIDED: ReadonlySet<JobStatus> = new Set(["promoted", "ready", "rejected"
 export class JobRunner {
   private last: Promise<void> = Promise.resolve();
   private readonly controllers = new Map<number, AbortController>();
+  /** Jobs being written down, which `last` does not know yet. */
+  private readonly starting = new Set<Promise<unknown>>();
+  private closed = false;
 
   constructor(
     private readonly parts: FineTuneParts,
@@ -24,10 +27,12 @@ export class JobRunner {
     private readonly onFineTuned: () => Promise<unknown>,
   ) {}
 
+  /** @throws shutting_down */
   async fineTune(options: FineTuneOptions): Promise<StoredJob> {
     return this.enqueue("fine-tune", options);
   }
 
+  /** @throws shutting_down */
   async activation(generation: number): Promise<StoredJob> {
     return this.enqueue("activation", {}, generation);
   }
@@ -49,32 +54,37 @@ export class JobRunner {
 
   /** Stops what runs and waits for it; jobs under way end as `interrupted`. */
   async close(): Promise<void> {
+    this.closed = true;
     for (const controller of this.controllers.values()) controller.abort(new Cancelled("interrupted"));
+    await Promise.allSettled(this.starting);
     await this.last;
   }
 
   private async enqueue(kind: Job["kind"], options: FineTuneOptions, generation?: number): Promise<StoredJob> {
+    if (this.closed) throw new AttuneError("shutting_down", "The collection is being closed; no job begins any more.");
     const { state, jobs } = this.parts;
     const number = state.record.nextJob;
     // Taken before anything is awaited, so that two requests never share a number.
     const taken = changeRecord(state, { nextJob: number + 1 });
     const controller = new AbortController();
     this.controllers.set(number, controller);
-    const job = await jobs.create(
-      number,
-      { kind, options, ...(generation === undefined ? {} : { generation }) },
-      taken,
-    );
-    this.last = this.last.then(() => this.run(job, controller.signal));
-    return job;
+    const started = jobs
+      .create(number, { kind, options, ...(generation === undefined ? {} : { generation }) }, taken)
+      .then((job) => {
+        this.last = this.last.then(() => this.run(job, controller.signal));
+        return job;
+      });
+    this.starting.add(started);
+    return started.finally(() => this.starting.delete(started));
   }
 
   private async run(job: StoredJob, signal: AbortSignal): Promise<void> {
     const { jobs, state } = this.parts;
-    const release = await this.slot.take();
+    let release = () => {};
     const report = new JobReport(jobs, job);
     try {
-      if (jobs.get(job.id).status === "cancelled") return;
+      // Given up when the job is: another collection's training in the slot may go on for long.
+      release = await this.slot.take(signal);
       signal.throwIfAborted();
       await jobs.change(job.number, { status: "running" });
       if (job.kind === "fine-tune") await runFineTuneJob(job, this.parts, report, signal);
@@ -96,11 +106,23 @@ export class JobRunner {
       await this.parts.jobs.change(job.number, { status: "promoted", timings: report.done() });
       return;
     }
-    const stored = await this.parts.state.tables.generations.get(number);
-    if (stored === undefined) {
-      throw new AttuneError("generation_not_found", `Generation ${number} was collected before it could be activated.`);
+    const { state, writer } = this.parts;
+    try {
+      // Generations are collected between two writes too, so this one is held in time or seen to be gone.
+      const stored = await writer.exclusive(() => {
+        state.held.add(number);
+        return state.tables.generations.get(number);
+      });
+      if (stored === undefined) {
+        throw new AttuneError(
+          "generation_not_found",
+          `Generation ${number} was collected before it could be activated.`,
+        );
+      }
+      await switchTo(stored, job, this.parts, report, signal);
+    } finally {
+      state.held.delete(number);
     }
-    await switchTo(stored, job, this.parts, report, signal);
   }
 
   private async fail(job: StoredJob, error: unknown, report: JobReport): Promise<void> {
@@ -109,6 +131,8 @@ export class JobRunner {
       state.log.warn(`After job ${job.id} went live: ${String(error)}`);
       return;
     }
+    // Cancelled while it was queued, which is recorded.
+    if (hasEnded(jobs.get(job.id))) return;
     const timings = report.done();
     if (error instanceof Cancelled) {
       const reason = error.status === "interrupted" ? "The server was stopped while the job was under way." : CANCELLED;

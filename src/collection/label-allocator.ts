@@ -11,6 +11,9 @@ export class LabelAllocator {
   /** Descending, so that the lowest is popped. */
   private free: number[];
   private readonly aside = new Set<number>();
+  private keepers = 0;
+  /** Released while they were kept. */
+  private kept: number[] = [];
 
   /** `next` is one past the largest label in use, `free` the unused ones below it. */
   constructor(next: number, free: number[]) {
@@ -33,8 +36,7 @@ export class LabelAllocator {
 
   /** Labels that were taken and never reached the index. */
   giveBack(labels: Iterable<number>): void {
-    this.free.push(...labels);
-    this.free.sort(descending);
+    this.refill(labels);
   }
 
   /** Labels of items that are gone, whose points the index may still hold. */
@@ -44,8 +46,25 @@ export class LabelAllocator {
 
   /** The index holds these no more. Labels that were not set aside are left as they are. */
   release(labels: Iterable<number> = [...this.aside]): void {
-    for (const label of labels) if (this.aside.delete(label)) this.free.push(label);
-    this.free.sort(descending);
+    const released = [...labels].filter((label) => this.aside.delete(label));
+    if (this.keepers === 0) this.refill(released);
+    else for (const label of released) this.kept.push(label);
+  }
+
+  /** Until the result is called, labels that are released stay out of use. */
+  keep(): () => void {
+    this.keepers++;
+    return () => {
+      if (--this.keepers > 0) return;
+      this.refill(this.kept);
+      this.kept = [];
+    };
+  }
+
+  private refill(labels: Iterable<number>): void {
+    const before = this.free.length;
+    for (const label of labels) this.free.push(label);
+    if (this.free.length > before) this.free.sort(descending);
   }
 }
 

@@ -100,7 +100,7 @@ export async function openCollectionState(record: CollectionRecord, parts: OpenP
       if (state.active.number === stored.number) labels.release(gone);
     },
   });
-  const state: CollectionState = { ...repaired, active };
+  const state: CollectionState = { ...repaired, active, held: new Set() };
   return { state, labels };
 }
 
@@ -135,7 +135,7 @@ async function repairBaseRows({
   embedder,
   record,
   log,
-}: Omit<CollectionState, "active">): Promise<void> {
+}: Omit<CollectionState, "active" | "held">): Promise<void> {
   const missing: string[] = [];
   for (const label of table.live) {
     const id = table.idOf(label);

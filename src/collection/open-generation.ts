@@ -37,20 +37,29 @@ export async function openGeneration(
   const changed = table.changedSince(stored.rowsSequence);
   const head =
     scope === null ? undefined : await Head.open(headFile(directory, number), rules.dimensions, options.threads);
-  const rows =
-    head === undefined ? base : await VectorFile.open(generationVectorsFile(directory, number), rules.dimensions);
-  await embedRows(changed, base, head, rows, options.onEmbedded);
-  const index = await openHnswIndex({
-    rows: { path: rows.path, dimensions: rules.dimensions },
-    metric: rules.metric,
-    parameters: settings.index,
-    snapshotDirectory: indexDirectory(directory, number),
-    identity: `${record.uid}/${number}`,
-    lastSequence: sequence,
-    live,
-    niceness: options.niceness,
-    onCompacted: options.onCompacted,
-    log: (message: string) => log.info(message),
-  });
-  return new LiveGeneration(number, head, base, rows, index, live.labels, sequence, stored.rowsSequence);
+  let rows = base;
+  try {
+    if (head !== undefined) {
+      rows = await VectorFile.open(generationVectorsFile(directory, number), rules.dimensions);
+    }
+    await embedRows(changed, base, head, rows, options.onEmbedded);
+    const index = await openHnswIndex({
+      rows: { path: rows.path, dimensions: rules.dimensions },
+      metric: rules.metric,
+      parameters: settings.index,
+      snapshotDirectory: indexDirectory(directory, number),
+      identity: `${record.uid}/${number}`,
+      lastSequence: sequence,
+      live,
+      niceness: options.niceness,
+      onCompacted: options.onCompacted,
+      log: (message: string) => log.info(message),
+    });
+    return new LiveGeneration(number, head, base, rows, index, live.labels, sequence, stored.rowsSequence);
+  } catch (error) {
+    // The head's thread would keep the process alive.
+    await head?.close();
+    if (rows !== base) await rows.close();
+    throw error;
+  }
 }
