@@ -108,7 +108,10 @@ export class Collection {
 
   async info(): Promise<CollectionInfo> {
     const { state } = this;
-    const index = await state.active.use(() => state.active.index.status());
+    const index = await state.active.use(() =>
+      // An index that has died finds nothing; what else there is to tell is told.
+      state.active.index.status().catch(() => ({ points: 0, tombstones: 0, lag: state.table.count, bytesInMemory: 0 })),
+    );
     const { points, tombstones, lag } = index;
     return {
       name: this.name,
@@ -202,11 +205,23 @@ export class Collection {
     await this.writer.write({ mutations: [{ kind: "delete", id }], mustExist: true });
   }
 
-  /** Deletes by ids or by filter; unknown ids count for nothing. @throws batch_too_large, filter_too_deep */
+  /** Deletes by ids, all or none, or by filter, what matches part by part; unknown ids count for nothing. @throws batch_too_large, filter_too_deep */
   async deleteItems(request: DeleteItems): Promise<number> {
     this.assertOpen();
     if (request.ids !== undefined) checkBatchSize(request.ids.length, this.state.rules.limits.itemsPerBatch, "ids");
-    const ids = request.ids ?? this.reader.idsOf(request.filter ?? {});
+    if (request.ids !== undefined) return this.delete(request.ids);
+    // In parts, so that the deletion of very many holds nobody up for long.
+    const filter = request.filter ?? {};
+    const { itemsPerBatch } = this.state.rules.limits;
+    const ids = this.reader.idsOf(filter);
+    let deleted = 0;
+    for (let first = 0; first < ids.length; first += itemsPerBatch) {
+      deleted += await this.delete(this.reader.matching(ids.slice(first, first + itemsPerBatch), filter));
+    }
+    return deleted;
+  }
+
+  private async delete(ids: string[]): Promise<number> {
     const { deleted } = await this.writer.write({ mutations: ids.map((id) => ({ kind: "delete", id })) });
     return deleted;
   }

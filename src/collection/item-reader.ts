@@ -63,6 +63,12 @@ export class ItemReader {
     return [...this.select(filter)].flatMap((label) => this.state.table.idOf(label) ?? []);
   }
 
+  /** Those of `ids` whose items match now. @throws filter_too_deep */
+  matching(ids: string[], filter: Filter): string[] {
+    const selected = this.select(filter);
+    return ids.filter((id) => selected.has(this.state.table.labelOf(id) ?? -1));
+  }
+
   private select(filter: Filter) {
     checkFilter(filter, this.state.rules.limits.filterDepth);
     return this.state.payloads.select(filter, this.state.table.live);

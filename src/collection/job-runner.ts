@@ -92,6 +92,8 @@ export class JobRunner {
     } catch (error) {
       await this.fail(job, error, report).catch((failure: unknown) => {
         state.log.error(`The end of job ${job.id} could not be recorded: ${String(failure)}`);
+        // On disk the job is under way, and a restart marks it interrupted; who watches it now must not wait for ever.
+        jobs.show(job.number, { status: "failed", reason: `Unexpected: ${String(error)}` });
       });
     } finally {
       release();
@@ -102,7 +104,8 @@ export class JobRunner {
 
   private async activate(job: StoredJob, report: JobReport, signal: AbortSignal): Promise<void> {
     const number = job.generation ?? -1;
-    if (number === this.parts.state.active.number) {
+    // Where its index died, activating a generation again opens it anew.
+    if (number === this.parts.state.active.number && (await this.parts.state.active.alive())) {
       await this.parts.jobs.change(job.number, { status: "promoted", timings: report.done() });
       return;
     }

@@ -47,6 +47,16 @@ export class LiveGeneration {
     }
   }
 
+  /** Whether its index answers; one whose thread has died never does again. */
+  alive(): Promise<boolean> {
+    return this.use(() =>
+      this.index.status().then(
+        () => true,
+        () => false,
+      ),
+    );
+  }
+
   /** Base rows to rows of this generation. */
   project(base: Float32Array): Promise<Float32Array> {
     return this.head === undefined ? Promise.resolve(base) : this.head.apply(base);

@@ -155,3 +155,45 @@ test("an encoder whose thread died is opened again by the next call, if it is st
   const answers = await Promise.all([search(), search()]);
   for (const { results } of answers) assert.deepEqual(results, before.results);
 });
+
+test("a collection whose index died keeps its writes, and serves again once its generation is activated", async (t) => {
+  const threads: Worker[] = [];
+  const remember = (worker: Worker) => threads.push(worker);
+  process.on("worker", remember);
+  t.after(() => process.off("worker", remember));
+  const database = await openDatabase(t);
+  const things = await vectorCollection(database, 2);
+  await things.upsert([
+    { id: "a", vector: [1, 0] },
+    { id: "b", vector: [0, 1] },
+  ]);
+  assert.equal(threads.length, 1);
+  await threads[0]?.terminate();
+  await assert.rejects(things.query({ vector: [1, 0] }), code("internal"));
+  await assert.rejects(things.upsert([{ id: "c", vector: [1, 1] }]), code("internal"));
+  await assert.rejects(things.deleteItem("a"), code("internal"));
+  assert.equal((await database.listCollections()).collections[0]?.status.items, 2);
+  assert.equal((await ended(things, (await things.activate(0)).id)).status, "promoted");
+  await things.upsert([{ id: "d", vector: [-1, 0] }]);
+  const { results } = await things.query({ vector: [1, 0] });
+  assert.deepEqual(
+    results.map(({ id }) => id),
+    ["c", "b", "d"],
+  );
+});
+
+test("a deletion by filter goes part by part and spares what matches no more when its turn comes", async (t) => {
+  const database = await openDatabase(t, { limits: { itemsPerBatch: 100 } });
+  const things = await vectorCollection(database, 2);
+  const ids = Array.from({ length: 300 }, (_, i) => `i${i}`);
+  for (let first = 0; first < 300; first += 100) {
+    await things.upsert(
+      ids.slice(first, first + 100).map((id) => ({ id, vector: [1, first], payload: { old: first < 200 } })),
+    );
+  }
+  const deleting = things.deleteItems({ filter: { must: [{ key: "old", equals: true }] } });
+  await things.patchItem("i150", { old: false });
+  assert.equal(await deleting, 199);
+  assert.equal(await things.count(), 101);
+  assert.equal((await things.getItem("i150")).id, "i150");
+});
