@@ -39,12 +39,12 @@ export class JobBook {
     const job: StoredJob = {
       number,
       id: String(number),
+      ...what,
       status: "queued",
       progress: { done: 0, total: 0, unit: "steps" },
       lossCurve: [],
       timings: {},
       createdAt: new Date().toISOString(),
-      ...what,
     };
     this.jobs.set(number, job);
     try {

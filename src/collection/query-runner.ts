@@ -9,6 +9,9 @@ import type { LiveGeneration } from "./live-generation.js";
 
 const DEFAULT_K = 10;
 
+/** Where a result is cut off among items equally near, up to so many beyond it are looked at to go by id. */
+const TIES = 1000;
+
 /** A query whose vector is in the generation's space. */
 interface Prepared {
   query: Query;
@@ -105,13 +108,19 @@ export class QueryRunner {
   private async search(prepared: Prepared, generation: LiveGeneration): Promise<Hit[]> {
     const { query, row, k, self } = prepared;
     const allow = this.allowed(query.filter);
-    const [hits] = await generation.index.search(row, 1, {
-      k: self === undefined ? k : k + 1,
-      efSearch: query.efSearch ?? this.state.settings.index.efSearch,
-      ...(query.exact === undefined ? {} : { exact: query.exact }),
-      ...(allow === undefined ? {} : { allow }),
-    });
-    return hits === undefined ? [] : this.show(hits, prepared);
+    const wanted = self === undefined ? k : k + 1;
+    // The index orders ties by label; one hit more than wanted shows whether the cut goes through a tie.
+    for (let asked = wanted + 1; ; asked = Math.min(asked * 10, wanted + TIES)) {
+      const [hits] = await generation.index.search(row, 1, {
+        k: asked,
+        efSearch: query.efSearch ?? this.state.settings.index.efSearch,
+        ...(query.exact === undefined ? {} : { exact: query.exact }),
+        ...(allow === undefined ? {} : { allow }),
+      });
+      if (hits === undefined) return [];
+      const complete = hits.labels.length < asked || asked >= wanted + TIES;
+      if (complete || hits.distances[wanted - 1] !== hits.distances.at(-1)) return this.show(hits, prepared);
+    }
   }
 
   private allowed(filter: Filter | undefined): Bitmap | undefined {

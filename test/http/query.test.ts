@@ -140,6 +140,28 @@ test("items equally near come by id", async () => {
   );
 });
 
+test("where the cut goes through a tie, ids decide who is in, whatever came first", async () => {
+  const { collection } = await server.client.createCollection("tied-cut", { modality: "vector", dimensions: 2 });
+  const ids = Array.from({ length: 250 }, (_, n) => `t${String(n).padStart(3, "0")}`);
+  await collection.upsert([...ids].reverse().map((id) => ({ id, vector: [1, 1] })));
+  await collection.upsert([
+    { id: "near", vector: [1, 0.1] },
+    { id: "far", vector: [-1, 1] },
+  ]);
+  for (const exact of [true, false]) {
+    const { results } = await collection.query({ vector: [1, 0], k: 4, exact });
+    assert.deepEqual(
+      results.map(({ id }) => id),
+      ["near", ...ids.slice(0, 3)],
+    );
+    const others = await collection.query({ itemId: "t000", k: 3, exact });
+    assert.deepEqual(
+      others.results.map(({ id }) => id),
+      ids.slice(1, 4),
+    );
+  }
+});
+
 test("a batch answers each query as alone, in one generation", async () => {
   const queries = [{ vector: vectorOf() }, { vector: vectorOf(), k: 3, withPayload: false }, { itemId: "i5", k: 2 }];
   const batch = await cosine.queryBatch(queries);
