@@ -57,7 +57,8 @@ export interface OpenCollectionOptions extends OpenParts {
 export class Collection {
   private readonly reader: ItemReader;
   private readonly queries: QueryRunner;
-  private closing = false;
+  /** Why nothing new is begun any more. */
+  private closing: "stopped" | "deleted" | undefined;
 
   private constructor(
     private readonly state: CollectionState,
@@ -344,7 +345,7 @@ export class Collection {
 
   /** Lets writes in progress end, stops the jobs, and saves the index, unless it is closed to be deleted. */
   async close(save = true): Promise<void> {
-    this.closing = true;
+    this.closing = save ? "stopped" : "deleted";
     await this.runner.close();
     await this.writer.close(save);
     await this.state.active.retire();
@@ -352,8 +353,13 @@ export class Collection {
   }
 
   private assertOpen(): void {
-    if (this.closing)
+    if (this.closing === "stopped")
       throw new AttuneError("shutting_down", "The server is shutting down; send the request again in a moment.");
+    if (this.closing === "deleted")
+      throw new AttuneError(
+        "collection_not_found",
+        `The collection ${JSON.stringify(this.name)} was deleted meanwhile.`,
+      );
   }
 
   /** Embeds what has to be embedded before the write queue is entered, so that writers embed side by side. */

@@ -197,3 +197,15 @@ test("a deletion by filter goes part by part and spares what matches no more whe
   assert.equal(await things.count(), 101);
   assert.equal((await things.getItem("i150")).id, "i150");
 });
+
+test("an import into a collection that is deleted meanwhile is told so", async (t) => {
+  const database = await openDatabase(t);
+  const things = await vectorCollection(database, 2);
+  async function* lines() {
+    for (let line = 1; ; line++) {
+      if (line === 1000) await database.deleteCollection("things");
+      yield { line, item: { id: `i${line}`, vector: [1, line] } };
+    }
+  }
+  await assert.rejects(things.upsertLines(lines()), { code: "collection_not_found" });
+});
