@@ -37,7 +37,10 @@ export async function switchTo(
   const generation = await openGeneration(stored, state, {
     ...openOptions(stored.number, parts),
     niceness: parts.niceness,
-    onEmbedded: (done, total) => report.progress("reEmbedding", { done, total, unit: "items" }),
+    onEmbedded: (done, total) => {
+      signal.throwIfAborted();
+      report.progress("reEmbedding", { done, total, unit: "items" });
+    },
   });
   let previous: LiveGeneration | undefined;
   let releaseLabels = () => {};
@@ -109,9 +112,10 @@ async function catchUp(
   ) {
     last = behind;
     signal.throwIfAborted();
-    await generation.catchUp(state.table, state.sequence, (done, total) =>
-      report.progress("catchingUp", { done, total, unit: "items" }),
-    );
+    await generation.catchUp(state.table, state.sequence, (done, total) => {
+      signal.throwIfAborted();
+      report.progress("catchingUp", { done, total, unit: "items" });
+    });
   }
   await generation.index.drain();
   await generation.checkpoint();

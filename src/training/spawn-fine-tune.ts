@@ -65,7 +65,8 @@ export function spawnFineTune(taskFile: string, options: SpawnOptions = {}): Pro
       stderr = (stderr + text).slice(-STDERR_KEPT);
     });
     child.once("spawn", () => options.onSpawn?.(child.pid ?? -1));
-    child.once("error", (error) => {
+    // Each of them: a message that cannot be sent is one too, and one without a listener would end the server.
+    child.on("error", (error) => {
       // Without a process there will be no "close".
       if (child.pid === undefined) settle(null, null, error);
     });
