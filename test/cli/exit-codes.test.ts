@@ -39,6 +39,8 @@ describe("the attune command without a server", () => {
       "import -",
       "collections create notes --modality smell",
       "serve",
+      "serve --data d --limit speed=3",
+      "serve --data d --limit k=none",
       "tune notes --promote sometimes",
     ];
     for (const line of senseless) {
@@ -59,12 +61,43 @@ describe("the attune command without a server", () => {
 
   it("serves until asked to stop, and says when the data directory is taken", async () => {
     const data = path.join(folder, "data");
-    const serving = startCli(["serve", "--data", data, "--port", "0", "--json"]);
+    const serving = startCli([
+      "serve",
+      "--data",
+      data,
+      "--port",
+      "0",
+      "--limit",
+      "k=5",
+      "--limit",
+      "filterDepth=2",
+      "--json",
+    ]);
     while (!serving.result.stdout.includes("\n") && serving.child.exitCode === null)
       await new Promise((r) => setTimeout(r, 20));
     const { url, pid } = JSON.parse(serving.result.stdout) as { url: string; pid: number };
     assert.equal(pid, serving.child.pid);
     assert.deepEqual(parseOutput(await runCli(["collections", "list", "--json", "--url", url])), { collections: [] });
+    assert.equal(
+      parseOutput(
+        await runCli([
+          "collections",
+          "create",
+          "n",
+          "--modality",
+          "vector",
+          "--dimensions",
+          "2",
+          "--json",
+          "--url",
+          url,
+        ]),
+      ) !== undefined,
+      true,
+    );
+    const wide = await runCli(["query", "n", "--vector", "[1,2]", "-k", "6", "--url", url]);
+    assert.equal(wide.code, EXIT.refused);
+    assert.match(wide.stderr, /k_too_large/);
     const second = await runCli(["serve", "--data", data, "--port", "0"]);
     assert.equal(second.code, EXIT.failure);
     assert.match(second.stderr, /data_locked/);

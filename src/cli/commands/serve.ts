@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import type { ServerOptions } from "../../http/index.js";
 import { jsonOption, printResult } from "../context.js";
+import { limitOption } from "../limit-option.js";
 import { integer } from "../option-parsers.js";
 import { waitForStop } from "../stop-signal.js";
 
@@ -12,6 +13,7 @@ interface ServeOptions {
   durability: "fsync" | "os";
   threads?: number;
   cacheDirectory?: string;
+  limit?: ServerOptions["limits"];
   logLevel: NonNullable<ServerOptions["logLevel"]>;
   json?: boolean;
 }
@@ -39,6 +41,7 @@ export function serveCommand(): Command {
     )
     .option("--threads <count>", "threads of encoding and training (default: the cores)", integer(1, 1024))
     .option("--cache-directory <directory>", "where models are kept")
+    .addOption(limitOption())
     .addOption(
       new Option("--log-level <level>", "how much is logged, as JSON lines on stderr")
         .choices(["fatal", "error", "warn", "info", "debug", "trace", "silent"])
@@ -49,10 +52,10 @@ export function serveCommand(): Command {
     .action(serve);
 }
 
-async function serve({ json = false, ...options }: ServeOptions): Promise<void> {
+async function serve({ json = false, limit, ...options }: ServeOptions): Promise<void> {
   // Only this command needs the database; the others start faster without it.
   const { startServer } = await import("../../http/index.js");
-  const server = await startServer(options);
+  const server = await startServer({ ...options, limits: limit });
   const ready = `Attune listens at ${server.address}, data in ${options.data}. Ctrl-C stops it.`;
   printResult(json, { url: server.address, data: options.data, pid: process.pid }, ready);
   await waitForStop();
