@@ -10,7 +10,7 @@ import { type FineTuneResult, spawnFineTune } from "../training/index.js";
 import { changeRecord, type StoredGeneration, type StoredJob } from "./collection-state.js";
 import type { FeedbackStore } from "./feedback-store.js";
 import { type FineTuneFiles, writeFineTuneFiles } from "./fine-tune-files.js";
-import { type SwitchParts, switchTo } from "./generation-switch.js";
+import { collectGenerations, type SwitchParts, switchTo } from "./generation-switch.js";
 import type { JobReport } from "./job-report.js";
 
 export interface FineTuneParts extends SwitchParts {
@@ -79,7 +79,6 @@ async function adopt(
   const { state, jobs } = parts;
   const number = state.record.nextGeneration;
   await state.storage.write([changeRecord(state, { nextGeneration: number + 1 })]);
-  await moveFiles(files, state.directory, number);
   const stored: StoredGeneration = {
     number,
     createdAt: new Date().toISOString(),
@@ -90,21 +89,21 @@ async function adopt(
     rowsSequence: files.sequence,
     items: state.table.count,
   };
-  if (job.options.promote === "never") {
+  const keepOnly = job.options.promote === "never";
+  try {
+    await moveFiles(files, state.directory, number);
+    if (!keepOnly) return await switchTo(stored, job, parts, report, signal);
     const end = { status: "ready" as const, generation: number, timings: report.done() };
     await state.storage.write([state.tables.generations.put(number, stored), jobs.operation(job.number, end)]);
     jobs.show(job.number, end);
-    return;
-  }
-  try {
-    await switchTo(stored, job, parts, report, signal);
   } catch (error) {
-    // Once it is active its files must stay, whatever went wrong afterwards.
-    if (state.record.activeGeneration !== number) {
+    // Once a record names it its files must stay, whatever went wrong afterwards.
+    if ((await state.tables.generations.get(number)) === undefined) {
       await rm(generationDirectory(state.directory, number), { recursive: true, force: true });
     }
     throw error;
   }
+  await collectGenerations(parts);
 }
 
 /** What a job shows of the result of its training. */

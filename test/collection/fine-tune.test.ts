@@ -173,6 +173,20 @@ test("promote never keeps a ready generation, which can be activated; old genera
   );
 });
 
+test("generations that are only kept are collected too", async (t) => {
+  const { random, data, things } = await prepared(t, { keepGenerations: 1 });
+  await things.submitFeedback({ triplets: triplets(random, data, 200) });
+  for (const seed of [1, 2]) {
+    const { id } = await things.startFineTune({ ...QUICK, promote: "never", seed });
+    assert.equal((await ended(things, id)).status, "ready");
+  }
+  // The job ends a moment before older generations are gone.
+  const numbers = async () => (await things.generations()).generations.map(({ generation }) => generation);
+  for (let waited = 0; (await numbers()).length > 2 && waited < 5000; waited += 50)
+    await new Promise((r) => setTimeout(r, 50));
+  assert.deepEqual(await numbers(), [0, 2]);
+});
+
 test("closing the database in the middle of a job leaves it interrupted and the data whole", async (t) => {
   const { random, data, database, things } = await prepared(t);
   await things.submitFeedback({ triplets: triplets(random, data, 400) });
