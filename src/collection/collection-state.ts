@@ -1,10 +1,10 @@
 import type { CollectionSettings, FineTuneMetrics, Job } from "../../schemas/index.js";
 import type { CollectionRecord, CollectionTables, Operation, Storage, VectorFile } from "../../storage/index.js";
 import type { PayloadIndex } from "../index/index.js";
-import type { Embedder } from "./embedder.js";
-import type { ContentRules } from "./item-content.js";
-import type { ItemTable } from "./item-table.js";
-import type { LiveGeneration } from "./live-generation.js";
+import type { Embedder } from "./encoding/embedder.js";
+import type { LiveGeneration } from "./generations/live-generation.js";
+import type { ContentRules } from "./items/item-content.js";
+import type { ItemTable } from "./items/item-table.js";
 import type { Logger } from "./logger.js";
 
 /** A job as stored; `number` is its id as a number. */

@@ -8,13 +8,13 @@ import { AttuneError } from "../errors/index.js";
 import { availableProviders, type ProviderChoice } from "../runtime/index.js";
 import { Collection } from "./collection.js";
 import { DEFAULT_PAGE, decodeCursor, encodeCursor, type PageOptions } from "./cursor.js";
-import { EncoderPool } from "./encoder-pool.js";
-import { checkBatchSize, checkText } from "./item-content.js";
+import { EncoderPool } from "./encoding/encoder-pool.js";
+import { checkBatchSize, checkText } from "./items/item-content.js";
+import { Slot } from "./jobs/slot.js";
 import { DEFAULT_LIMITS, type Limits } from "./limits.js";
 import { type Logger, SILENT } from "./logger.js";
 import { untuned } from "./open-collection.js";
 import { checkCollectionName, type RequestedSettings, requestSettings, sameSettings } from "./settings.js";
-import { Slot } from "./slot.js";
 import { VERSION } from "./version.js";
 
 export interface DatabaseOptions {

@@ -1,7 +1,7 @@
 export type { ProviderChoice } from "../runtime/index.js";
 export { Collection } from "./collection.js";
 export { Database, type DatabaseOptions } from "./database.js";
+export type { Line } from "./items/line-import.js";
 export { DEFAULT_LIMITS, type Limits } from "./limits.js";
-export type { Line } from "./line-import.js";
 export type { Logger } from "./logger.js";
 export { VERSION } from "./version.js";

@@ -13,13 +13,13 @@ import type { Encoder } from "../encoder/index.js";
 import { AttuneError } from "../errors/index.js";
 import { PayloadIndex } from "../index/index.js";
 import { type CollectionState, SEQUENCE_KEY, type StoredGeneration, type Tables } from "./collection-state.js";
-import { Embedder } from "./embedder.js";
-import type { ContentRules } from "./item-content.js";
-import { ItemTable } from "./item-table.js";
-import { LabelAllocator } from "./label-allocator.js";
+import { Embedder } from "./encoding/embedder.js";
+import { openGeneration } from "./generations/open-generation.js";
+import type { ContentRules } from "./items/item-content.js";
+import { ItemTable } from "./items/item-table.js";
+import { LabelAllocator } from "./items/label-allocator.js";
 import type { Limits } from "./limits.js";
 import type { Logger } from "./logger.js";
-import { openGeneration } from "./open-generation.js";
 
 /** Version of the base rows' directory; a new encoder would bring a new one. */
 const BASE_VERSION = 1;

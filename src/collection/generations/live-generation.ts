@@ -1,7 +1,7 @@
-import type { VectorFile } from "../../storage/index.js";
-import { Bitmap, type VectorIndex } from "../index/index.js";
+import type { VectorFile } from "../../../storage/index.js";
+import { Bitmap, type VectorIndex } from "../../index/index.js";
+import type { ItemTable } from "../items/item-table.js";
 import type { Head } from "./head.js";
-import type { ItemTable } from "./item-table.js";
 
 /** Rows embedded at once: 2,048 x 512 float32 are 4 MiB. */
 const BLOCK = 2048;

@@ -1,5 +1,5 @@
-import type { ItemInput, StreamResult } from "../../schemas/index.js";
-import { AttuneError } from "../errors/index.js";
+import type { ItemInput, StreamResult } from "../../../schemas/index.js";
+import { AttuneError } from "../../errors/index.js";
 import { type ContentRules, type ItemContent, readItem } from "./item-content.js";
 
 /** One line of a stream: an item, or why it is none. Line 1 is the first. */

@@ -1,8 +1,8 @@
-import type { Reference } from "../../schemas/index.js";
-import { AttuneError } from "../errors/index.js";
-import { readVector } from "../vector/index.js";
-import { type ContentRules, checkText } from "./item-content.js";
-import type { ItemTable } from "./item-table.js";
+import type { Reference } from "../../../schemas/index.js";
+import { AttuneError } from "../../errors/index.js";
+import { readVector } from "../../vector/index.js";
+import { type ContentRules, checkText } from "../items/item-content.js";
+import type { ItemTable } from "../items/item-table.js";
 
 /**
  * What a piece of feedback is about, as stored: an item with the sequence of the content that was judged, or content of its

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Payload } from "../../schemas/index.js";
-import type { ItemRecord } from "../../storage/index.js";
-import { AttuneError } from "../errors/index.js";
+import type { Payload } from "../../../schemas/index.js";
+import type { ItemRecord } from "../../../storage/index.js";
+import { AttuneError } from "../../errors/index.js";
+import type { Limits } from "../limits.js";
 import { type ItemContent, readPayload } from "./item-content.js";
-import type { Limits } from "./limits.js";
 
 /** One change of one item. */
 export type Mutation =

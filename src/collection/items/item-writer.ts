@@ -1,7 +1,7 @@
-import type { ItemRecord } from "../../storage/index.js";
-import { AttuneError } from "../errors/index.js";
+import type { ItemRecord } from "../../../storage/index.js";
+import { AttuneError } from "../../errors/index.js";
+import { type CollectionState, SEQUENCE_KEY } from "../collection-state.js";
 import { Checkpoints } from "./checkpoints.js";
-import { type CollectionState, SEQUENCE_KEY } from "./collection-state.js";
 import { ItemChanges, type ItemOperation, type ItemOutcome, idOf } from "./item-changes.js";
 import type { LabelAllocator } from "./label-allocator.js";
 import { type Outcome, WriteQueue } from "./write-queue.js";

@@ -1,11 +1,11 @@
-import type { FeedbackEntry, FeedbackList, SubmitFeedback } from "../../schemas/index.js";
-import type { FeedbackRecord, Operation } from "../../storage/index.js";
-import { AttuneError } from "../errors/index.js";
-import type { Tables } from "./collection-state.js";
-import { DEFAULT_PAGE, decodeNumberCursor, encodeCursor, type PageOptions } from "./cursor.js";
+import type { FeedbackEntry, FeedbackList, SubmitFeedback } from "../../../schemas/index.js";
+import type { FeedbackRecord, Operation } from "../../../storage/index.js";
+import { AttuneError } from "../../errors/index.js";
+import type { Tables } from "../collection-state.js";
+import { DEFAULT_PAGE, decodeNumberCursor, encodeCursor, type PageOptions } from "../cursor.js";
+import { type ContentRules, checkBatchSize, placed } from "../items/item-content.js";
+import type { ItemTable } from "../items/item-table.js";
 import { isStale, readReference, referenceKey, type StoredReference, showReference } from "./feedback-reference.js";
-import { type ContentRules, checkBatchSize, placed } from "./item-content.js";
-import type { ItemTable } from "./item-table.js";
 
 /** One piece of feedback as stored. */
 export type StoredFeedback =

@@ -1,6 +1,6 @@
-import { generationVectorsFile, headFile, indexDirectory, VectorFile } from "../../storage/index.js";
-import { openHnswIndex } from "../index/index.js";
-import type { CollectionState, StoredGeneration } from "./collection-state.js";
+import { generationVectorsFile, headFile, indexDirectory, VectorFile } from "../../../storage/index.js";
+import { openHnswIndex } from "../../index/index.js";
+import type { CollectionState, StoredGeneration } from "../collection-state.js";
 import { Head } from "./head.js";
 import { embedRows, LiveGeneration, type OnDone } from "./live-generation.js";
 

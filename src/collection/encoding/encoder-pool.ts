@@ -1,6 +1,6 @@
-import { type Encoder, openEncoder } from "../encoder/index.js";
-import { availableProviders, type ProviderChoice } from "../runtime/index.js";
-import type { Logger } from "./logger.js";
+import { type Encoder, openEncoder } from "../../encoder/index.js";
+import { availableProviders, type ProviderChoice } from "../../runtime/index.js";
+import type { Logger } from "../logger.js";
 import { RevivedEncoder } from "./revived-encoder.js";
 
 export interface EncoderPoolOptions {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import type { EncodeOptions, EncodeResult, Encoder, EncoderIdentity } from "../encoder/index.js";
-import { AttuneError } from "../errors/index.js";
+import type { EncodeOptions, EncodeResult, Encoder, EncoderIdentity } from "../../encoder/index.js";
+import { AttuneError } from "../../errors/index.js";
 
 /**
  * An encoder that is opened again when its thread has died. The calls that were under way fail, since one of their texts may be

@@ -1,8 +1,8 @@
-import type { FineTuneOptions, Job, JobStatus } from "../../schemas/index.js";
-import { AttuneError } from "../errors/index.js";
-import { changeRecord, type StoredJob } from "./collection-state.js";
+import type { FineTuneOptions, Job, JobStatus } from "../../../schemas/index.js";
+import { AttuneError } from "../../errors/index.js";
+import { changeRecord, type StoredJob } from "../collection-state.js";
+import { switchTo } from "../generations/generation-switch.js";
 import { type FineTuneParts, runFineTuneJob } from "./fine-tune-job.js";
-import { switchTo } from "./generation-switch.js";
 import { hasEnded, publicJob } from "./job-book.js";
 import { JobReport } from "./job-report.js";
 import type { Slot } from "./slot.js";

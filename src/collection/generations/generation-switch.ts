@@ -1,10 +1,10 @@
 import { rm } from "node:fs/promises";
-import { generationDirectory } from "../../storage/index.js";
-import { type CollectionState, changeRecord, type StoredGeneration, type StoredJob } from "./collection-state.js";
-import type { ItemWriter } from "./item-writer.js";
-import type { JobBook } from "./job-book.js";
-import type { JobReport } from "./job-report.js";
-import type { LabelAllocator } from "./label-allocator.js";
+import { generationDirectory } from "../../../storage/index.js";
+import { type CollectionState, changeRecord, type StoredGeneration, type StoredJob } from "../collection-state.js";
+import type { ItemWriter } from "../items/item-writer.js";
+import type { LabelAllocator } from "../items/label-allocator.js";
+import type { JobBook } from "../jobs/job-book.js";
+import type { JobReport } from "../jobs/job-report.js";
 import type { LiveGeneration } from "./live-generation.js";
 import { type OpenGenerationOptions, openGeneration } from "./open-generation.js";
 

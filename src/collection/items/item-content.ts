@@ -1,7 +1,7 @@
-import type { ItemInput, Payload } from "../../schemas/index.js";
-import { AttuneError } from "../errors/index.js";
-import { type Metric, readVector } from "../vector/index.js";
-import type { Limits } from "./limits.js";
+import type { ItemInput, Payload } from "../../../schemas/index.js";
+import { AttuneError } from "../../errors/index.js";
+import { type Metric, readVector } from "../../vector/index.js";
+import type { Limits } from "../limits.js";
 
 /** What an item is made of once it was found good: `text` or `vector`, never both. */
 export interface ItemContent {

@@ -1,4 +1,4 @@
-import { openWorkerSession, type Tensor, type WorkerSession } from "../runtime/index.js";
+import { openWorkerSession, type Tensor, type WorkerSession } from "../../runtime/index.js";
 
 /** The projection head of a generation, run in a worker thread. */
 export class Head {

@@ -1,10 +1,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { FineTuneOptions } from "../../schemas/index.js";
-import type { FineTuneTask, NumberedFeedback } from "../training/index.js";
-import type { CollectionState } from "./collection-state.js";
-import { referenceKey, type StoredReference } from "./feedback-reference.js";
-import { referencesOf, type StoredFeedback } from "./feedback-store.js";
+import type { FineTuneOptions } from "../../../schemas/index.js";
+import type { FineTuneTask, NumberedFeedback } from "../../training/index.js";
+import type { CollectionState } from "../collection-state.js";
+import { referenceKey, type StoredReference } from "../feedback/feedback-reference.js";
+import { referencesOf, type StoredFeedback } from "../feedback/feedback-store.js";
 
 /** The snapshot of a collection that a fine-tune works on, written into its folder. */
 export interface FineTuneFiles {

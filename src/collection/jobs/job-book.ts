@@ -1,8 +1,8 @@
-import type { Job, JobList, JobStatus } from "../../schemas/index.js";
-import type { Operation, Storage } from "../../storage/index.js";
-import { AttuneError } from "../errors/index.js";
-import type { StoredJob, Tables } from "./collection-state.js";
-import { DEFAULT_PAGE, decodeNumberCursor, encodeCursor, type PageOptions } from "./cursor.js";
+import type { Job, JobList, JobStatus } from "../../../schemas/index.js";
+import type { Operation, Storage } from "../../../storage/index.js";
+import { AttuneError } from "../../errors/index.js";
+import type { StoredJob, Tables } from "../collection-state.js";
+import { DEFAULT_PAGE, decodeNumberCursor, encodeCursor, type PageOptions } from "../cursor.js";
 
 const ENDED: ReadonlySet<JobStatus> = new Set(["promoted", "ready", "rejected", "failed", "cancelled", "interrupted"]);
 

@@ -1,5 +1,5 @@
-import type { JobPhase, Progress } from "../../schemas/index.js";
-import type { StoredJob } from "./collection-state.js";
+import type { JobPhase, Progress } from "../../../schemas/index.js";
+import type { StoredJob } from "../collection-state.js";
 import type { JobBook } from "./job-book.js";
 
 /** At most this many progress reports a second reach the watchers. */

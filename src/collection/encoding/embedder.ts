@@ -1,7 +1,7 @@
-import type { CollectionSettings } from "../../schemas/index.js";
-import type { Encoder } from "../encoder/index.js";
-import { AttuneError } from "../errors/index.js";
-import type { Logger } from "./logger.js";
+import type { CollectionSettings } from "../../../schemas/index.js";
+import type { Encoder } from "../../encoder/index.js";
+import { AttuneError } from "../../errors/index.js";
+import type { Logger } from "../logger.js";
 
 /** Texts go to the encoder in blocks of this many, so that one huge batch does not hold its memory twice. */
 const BLOCK = 2048;

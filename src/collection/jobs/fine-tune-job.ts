@@ -5,12 +5,12 @@ import {
   headFile,
   jobDirectory,
   syncDirectory,
-} from "../../storage/index.js";
-import { type FineTuneResult, spawnFineTune } from "../training/index.js";
-import { changeRecord, type StoredGeneration, type StoredJob } from "./collection-state.js";
-import type { FeedbackStore } from "./feedback-store.js";
+} from "../../../storage/index.js";
+import { type FineTuneResult, spawnFineTune } from "../../training/index.js";
+import { changeRecord, type StoredGeneration, type StoredJob } from "../collection-state.js";
+import type { FeedbackStore } from "../feedback/feedback-store.js";
+import { collectGenerations, type SwitchParts, switchTo } from "../generations/generation-switch.js";
 import { type FineTuneFiles, writeFineTuneFiles } from "./fine-tune-files.js";
-import { collectGenerations, type SwitchParts, switchTo } from "./generation-switch.js";
 import type { JobReport } from "./job-report.js";
 
 export interface FineTuneParts extends SwitchParts {

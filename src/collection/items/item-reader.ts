@@ -1,8 +1,8 @@
-import type { Filter, Item, ItemList, ScrollItems } from "../../schemas/index.js";
-import type { ItemRecord } from "../../storage/index.js";
-import { AttuneError } from "../errors/index.js";
-import type { CollectionState } from "./collection-state.js";
-import { DEFAULT_PAGE, decodeCursor, encodeCursor } from "./cursor.js";
+import type { Filter, Item, ItemList, ScrollItems } from "../../../schemas/index.js";
+import type { ItemRecord } from "../../../storage/index.js";
+import { AttuneError } from "../../errors/index.js";
+import type { CollectionState } from "../collection-state.js";
+import { DEFAULT_PAGE, decodeCursor, encodeCursor } from "../cursor.js";
 import { checkFilter } from "./filter-depth.js";
 import { checkBatchSize } from "./item-content.js";
 

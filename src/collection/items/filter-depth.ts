@@ -1,5 +1,5 @@
-import type { Condition, Filter } from "../../schemas/index.js";
-import { AttuneError } from "../errors/index.js";
+import type { Condition, Filter } from "../../../schemas/index.js";
+import { AttuneError } from "../../errors/index.js";
 
 /**
  * Refuses a filter nested more than `limit` levels deep; a filter without nested ones has one level.

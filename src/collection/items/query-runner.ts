@@ -1,11 +1,11 @@
-import type { Filter, Hit, Query, QueryBatchResult, QueryResult } from "../../schemas/index.js";
-import { AttuneError } from "../errors/index.js";
-import type { Bitmap, SearchHits } from "../index/index.js";
-import { metricOf, readVector } from "../vector/index.js";
-import type { CollectionState } from "./collection-state.js";
+import type { Filter, Hit, Query, QueryBatchResult, QueryResult } from "../../../schemas/index.js";
+import { AttuneError } from "../../errors/index.js";
+import type { Bitmap, SearchHits } from "../../index/index.js";
+import { metricOf, readVector } from "../../vector/index.js";
+import type { CollectionState } from "../collection-state.js";
+import type { LiveGeneration } from "../generations/live-generation.js";
 import { checkFilter } from "./filter-depth.js";
 import { checkBatchSize, checkText, placedQuery } from "./item-content.js";
-import type { LiveGeneration } from "./live-generation.js";
 
 const DEFAULT_K = 10;
 

@@ -1,4 +1,4 @@
-import type { CollectionState } from "./collection-state.js";
+import type { CollectionState } from "../collection-state.js";
 
 /** A checkpoint is due at once after this many changes, or after half the collection changed, whichever is more. */
 const MANY_CHANGES = 20_000;

@@ -1,4 +1,4 @@
-import { Bitmap } from "../index/index.js";
+import { Bitmap } from "../../index/index.js";
 
 /**
  * The live items in memory: id to label and back, and when its content was set. It is rebuilt from Level on open and changed

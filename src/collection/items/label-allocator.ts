@@ -1,4 +1,4 @@
-import { AttuneError } from "../errors/index.js";
+import { AttuneError } from "../../errors/index.js";
 
 const MAX_LABEL = 2 ** 32 - 2;
 
