@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 import { LabelAllocator } from "../../src/collection/items/label-allocator.js";
 import { Slot } from "../../src/collection/jobs/slot.js";
 import { Random } from "../../src/vector/index.js";
 import { bertTokenizer, tinyModel, writeEncoder } from "../encoder/support/tiny-encoder.js";
+import { killThread } from "../support/kill-thread.js";
 import { learnable, triplets } from "../support/learnable.js";
 import { seedOf } from "../support/seed.js";
 import { temporaryDirectory } from "../support/temporary-directory.js";
@@ -141,15 +142,13 @@ test("an encoder whose thread died is opened again by the next call, if it is st
 
   // The encoder was opened to see what it is, then for the collection, which opened its index after it.
   assert.equal(threads.length, 3);
-  await pause(100); // at rest: see below
-  await threads[1]?.terminate();
+  await killThread(threads[1]!);
   await assert.rejects(search(), code("internal"));
   assert.deepEqual((await search()).results, before.results);
   await texts.upsert([{ id: "b", text: "card" }]);
 
   assert.equal(threads.length, 4);
-  await pause(100);
-  await threads[3]?.terminate();
+  await killThread(threads[3]!);
   await assert.rejects(search(), code("internal"));
   write(2);
   await assert.rejects(search(), code("encoder_changed"));
@@ -170,10 +169,7 @@ test("a collection whose index died keeps its writes, and serves again once its 
     { id: "b", vector: [0, 1] },
   ]);
   assert.equal(threads.length, 1);
-  // A thread that is ended inside native code takes the whole process with it, so it has to be at rest.
-  while ((await things.info()).status.index.lag > 0) await nextTurn();
-  await pause(100);
-  await threads[0]?.terminate();
+  await killThread(threads[0]!);
   await assert.rejects(things.query({ vector: [1, 0] }), code("internal"));
   await assert.rejects(things.upsert([{ id: "c", vector: [1, 1] }]), code("internal"));
   await assert.rejects(things.deleteItem("a"), code("internal"));

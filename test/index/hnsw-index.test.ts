@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import type { Worker } from "node:worker_threads";
 import { Bitmap, type HnswIndexOptions, openHnswIndex, type RebuildResult } from "../../src/index/index.js";
 import { Random } from "../../src/vector/index.js";
+import { killThread } from "../support/kill-thread.js";
 import { seedOf } from "../support/seed.js";
 import { Clusters, closedAfter, code, flat, RowModel, uint32 } from "./support.js";
 
@@ -305,8 +306,7 @@ describe("HNSW index", () => {
     process.off("worker", remember);
     const draining = assert.rejects(index.drain(), code("internal"));
     const searching = assert.rejects(index.search(new Float32Array(64).fill(1), 1, { k: 3 }), code("internal"));
-    await threads[0]!.terminate();
-    await Promise.all([draining, searching]);
+    await Promise.all([killThread(threads[0]!), draining, searching]);
     await assert.rejects(index.status(), code("internal"));
     await assert.rejects(index.add(uint32(1)), code("internal"));
     await index.close();
