@@ -1,6 +1,6 @@
-export * from "./fine-tune-task.js";
-export { headModel } from "./head.js";
-export type { FineTuneHooks } from "./hooks.js";
-export { assertEnoughFeedback, MINIMUM_ANCHORS } from "./judgement.js";
+export { assertEnoughFeedback, MINIMUM_ANCHORS } from "./gate/judgement.js";
+export { headModel } from "./head/head.js";
+export { type SpawnOptions, spawnFineTune } from "./process/spawn-fine-tune.js";
 export { runFineTune } from "./run-fine-tune.js";
-export { type SpawnOptions, spawnFineTune } from "./spawn-fine-tune.js";
+export * from "./task/fine-tune-task.js";
+export type { FineTuneHooks } from "./task/hooks.js";

@@ -1,17 +1,17 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { AttuneError } from "../errors/index.js";
 import { meanOf } from "../evaluation/index.js";
-import { BaseRows } from "./base-rows.js";
 import { type FineTuneContext, openContext, randomStream, STREAMS } from "./context.js";
-import { checkpointInterval } from "./early-stopping.js";
-import type { FineTuneResult, FineTuneTask } from "./fine-tune-task.js";
-import { type GateResult, runGate } from "./gate.js";
-import { headModel, identityWeights } from "./head.js";
-import type { FineTuneHooks } from "./hooks.js";
-import { gains, Judge, wholeCollection } from "./judge.js";
-import { reEmbed } from "./re-embed.js";
-import { LiveRows, MemoryRows, RowFile, type RowSource } from "./row-files.js";
-import { type TrainedHead, trainHead } from "./training-run.js";
+import { checkpointInterval } from "./gate/early-stopping.js";
+import { type GateResult, runGate } from "./gate/gate.js";
+import { gains, Judge, wholeCollection } from "./gate/judge.js";
+import { headModel, identityWeights } from "./head/head.js";
+import { reEmbed } from "./head/re-embed.js";
+import { type TrainedHead, trainHead } from "./head/training-run.js";
+import { BaseRows } from "./rows/base-rows.js";
+import { LiveRows, MemoryRows, RowFile, type RowSource } from "./rows/row-files.js";
+import type { FineTuneResult, FineTuneTask } from "./task/fine-tune-task.js";
+import type { FineTuneHooks } from "./task/hooks.js";
 
 /**
  * Runs a fine-tune in this process: the gate, and when it opens (or `promote` is `always`) the training on all feedback,

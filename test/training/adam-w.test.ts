@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeModel, GraphBuilder } from "../../src/onnx/index.js";
 import { openSession } from "../../src/runtime/index.js";
-import { adamWFactors, adamWStep } from "../../src/training/adam-w.js";
-import { floats, tensor } from "../../src/training/engine.js";
-import { graphOperations } from "../../src/training/graph-operations.js";
+import { floats, tensor } from "../../src/training/engines/engine.js";
+import { graphOperations } from "../../src/training/engines/graph-operations.js";
+import { adamWFactors, adamWStep } from "../../src/training/optimizer/adam-w.js";
 import { Random } from "../../src/vector/random.js";
 import { seedOf } from "../support/seed.js";
 

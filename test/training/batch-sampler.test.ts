@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BatchSampler, batchColumns, negativeMask } from "../../src/training/batch-sampler.js";
-import { FeedbackGraph } from "../../src/training/feedback-graph.js";
+import { BatchSampler, batchColumns, negativeMask } from "../../src/training/batches/batch-sampler.js";
+import { FeedbackGraph } from "../../src/training/feedback/feedback-graph.js";
+import { restrictLines, trainingLines } from "../../src/training/feedback/training-lines.js";
 import { MinedNegatives } from "../../src/training/miners/hard-negative-miner.js";
-import { restrictLines, trainingLines } from "../../src/training/training-lines.js";
 import { Random } from "../../src/vector/random.js";
 import { seedOf } from "../support/seed.js";
 import { NO_FEEDBACK, naiveComponents, randomFeedback } from "./support.js";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bestShare, checkpointInterval, EarlyStopping } from "../../src/training/early-stopping.js";
+import { bestShare, checkpointInterval, EarlyStopping } from "../../src/training/gate/early-stopping.js";
 
 test("the best look is kept, and training ends after so many looks without a better one", () => {
   const stopping = new EarlyStopping("start", 3);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AttuneError } from "../../src/errors/index.js";
-import { FeedbackGraph } from "../../src/training/feedback-graph.js";
-import { assertEnoughFeedback, judgedItems, MINIMUM_ANCHORS } from "../../src/training/judgement.js";
+import { FeedbackGraph } from "../../src/training/feedback/feedback-graph.js";
+import { assertEnoughFeedback, judgedItems, MINIMUM_ANCHORS } from "../../src/training/gate/judgement.js";
 import { Random } from "../../src/vector/random.js";
 import { seedOf } from "../support/seed.js";
 import { NO_FEEDBACK, naiveComponents, randomFeedback } from "./support.js";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FeedbackGraph } from "../../src/training/feedback-graph.js";
-import { assignFolds, FOLDS } from "../../src/training/folds.js";
-import { judgedItems } from "../../src/training/judgement.js";
+import { FeedbackGraph } from "../../src/training/feedback/feedback-graph.js";
+import { assignFolds, FOLDS } from "../../src/training/gate/folds.js";
+import { judgedItems } from "../../src/training/gate/judgement.js";
 import { Random } from "../../src/vector/random.js";
 import { seedOf } from "../support/seed.js";
 import { NO_FEEDBACK, randomFeedback } from "./support.js";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { AttuneError } from "../../src/errors/index.js";
 import { openSession } from "../../src/runtime/index.js";
-import { floats, tensor } from "../../src/training/engine.js";
+import { floats, tensor } from "../../src/training/engines/engine.js";
 import {
   type FineTuneProgress,
   type FineTuneTask,

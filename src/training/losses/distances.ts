@@ -1,5 +1,5 @@
 import type { Metric } from "../../vector/metric.js";
-import type { TensorOperations } from "../tensor-operations.js";
+import type { TensorOperations } from "../engines/tensor-operations.js";
 
 /** Below this squared norm a row counts as zero: it keeps its gradient finite. */
 const TINY = 1e-24;

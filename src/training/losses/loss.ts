@@ -1,5 +1,5 @@
 import type { Metric } from "../../vector/metric.js";
-import type { TensorOperations } from "../tensor-operations.js";
+import type { TensorOperations } from "../engines/tensor-operations.js";
 
 /** What a loss looks at: n anchors with a positive each, and m candidates to be told apart from. */
 export interface LossInput<T> {

@@ -1,10 +1,10 @@
 import { metricOf } from "../../vector/metric.js";
 import { TopK } from "../../vector/top-k.js";
-import type { BaseRows } from "../base-rows.js";
-import { type ClosenessBlock, closenessOf, scanCloseness } from "../closeness-scan.js";
-import type { Engine } from "../engine.js";
-import { identityWeights } from "../head.js";
-import type { TrainingLine } from "../training-lines.js";
+import type { Engine } from "../engines/engine.js";
+import type { TrainingLine } from "../feedback/training-lines.js";
+import { type ClosenessBlock, closenessOf, scanCloseness } from "../gate/closeness-scan.js";
+import { identityWeights } from "../head/head.js";
+import type { BaseRows } from "../rows/base-rows.js";
 
 /** Candidates kept for each anchor and positive; some fall away later, when they turn out to be tied to the anchor. */
 const CANDIDATES = 32;

@@ -1,4 +1,4 @@
-import type { LossPoint } from "./fine-tune-task.js";
+import type { LossPoint } from "../task/fine-tune-task.js";
 
 const LOOKS = 20;
 

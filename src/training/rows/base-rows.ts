@@ -1,6 +1,6 @@
-import type { Metric } from "../vector/metric.js";
-import { metricOf } from "../vector/metric.js";
-import type { Random } from "../vector/random.js";
+import type { Metric } from "../../vector/metric.js";
+import { metricOf } from "../../vector/metric.js";
+import type { Random } from "../../vector/random.js";
 import type { RowSource } from "./row-files.js";
 
 const SCALE_SAMPLE = 512;

@@ -1,7 +1,7 @@
-import { encodeModel, GraphBuilder } from "../onnx/index.js";
-import type { Metric } from "../vector/metric.js";
-import { graphOperations } from "./graph-operations.js";
-import { prepareRows } from "./losses/distances.js";
+import { encodeModel, GraphBuilder } from "../../onnx/index.js";
+import type { Metric } from "../../vector/metric.js";
+import { graphOperations } from "../engines/graph-operations.js";
+import { prepareRows } from "../losses/distances.js";
 
 /** The d x d identity, row by row. */
 export function identityWeights(dimensions: number): Float32Array {

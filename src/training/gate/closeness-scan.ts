@@ -1,6 +1,6 @@
-import { dotAt } from "../vector/maths.js";
-import type { Engine } from "./engine.js";
-import type { RowSource } from "./row-files.js";
+import { dotAt } from "../../vector/maths.js";
+import type { Engine } from "../engines/engine.js";
+import type { RowSource } from "../rows/row-files.js";
 
 /** Closeness of every query to a run of rows: `closeness[query * count + i]` belongs to row `start + i`. */
 export interface ClosenessBlock {

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
-import { AttuneError } from "../errors/index.js";
+import { AttuneError } from "../../errors/index.js";
 
 const FLOAT_BYTES = 4;
 

@@ -1,7 +1,7 @@
-import { AttuneError } from "../errors/index.js";
-import type { Random } from "../vector/random.js";
-import { FeedbackGraph } from "./feedback-graph.js";
-import type { NumberedFeedback } from "./fine-tune-task.js";
+import { AttuneError } from "../../errors/index.js";
+import type { Random } from "../../vector/random.js";
+import { FeedbackGraph } from "../feedback/feedback-graph.js";
+import type { NumberedFeedback } from "../task/fine-tune-task.js";
 
 /** One anchor that the gate judges by, with the items whose rank it looks at. */
 export interface Judgement {

@@ -1,5 +1,5 @@
-import type { Random } from "../vector/random.js";
-import type { FeedbackGraph } from "./feedback-graph.js";
+import type { Random } from "../../vector/random.js";
+import type { FeedbackGraph } from "../feedback/feedback-graph.js";
 
 /** Number of folds: training a head is cheap. */
 export const FOLDS = 5;

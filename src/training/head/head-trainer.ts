@@ -1,11 +1,11 @@
-import { HeldTensor, openSession, type Session, type Tensor } from "../runtime/index.js";
-import { adamWFactors } from "./adam-w.js";
-import type { BaseRows } from "./base-rows.js";
-import { type BatchLine, batchColumns, negativeMask } from "./batch-sampler.js";
-import { type EngineOptions, floats, tensor } from "./engine.js";
-import type { FeedbackGraph } from "./feedback-graph.js";
+import { HeldTensor, openSession, type Session, type Tensor } from "../../runtime/index.js";
+import { type BatchLine, batchColumns, negativeMask } from "../batches/batch-sampler.js";
+import { type EngineOptions, floats, tensor } from "../engines/engine.js";
+import type { FeedbackGraph } from "../feedback/feedback-graph.js";
+import { tripletLoss } from "../losses/triplet.js";
+import { adamWFactors } from "../optimizer/adam-w.js";
+import type { BaseRows } from "../rows/base-rows.js";
 import { identityWeights } from "./head.js";
-import { tripletLoss } from "./losses/triplet.js";
 import { stepModel } from "./step-graph.js";
 
 export interface HeadTrainerOptions extends EngineOptions {

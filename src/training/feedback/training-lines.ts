@@ -1,4 +1,4 @@
-import type { Random } from "../vector/random.js";
+import type { Random } from "../../vector/random.js";
 import type { FeedbackGraph } from "./feedback-graph.js";
 
 /** One line of a training batch before its negative is drawn: an anchor and the positives it may be shown with. */

@@ -1,7 +1,7 @@
-import type { Random } from "../vector/random.js";
-import type { FeedbackGraph } from "./feedback-graph.js";
-import type { MinedNegatives } from "./miners/hard-negative-miner.js";
-import type { TrainingLine } from "./training-lines.js";
+import type { Random } from "../../vector/random.js";
+import type { FeedbackGraph } from "../feedback/feedback-graph.js";
+import type { TrainingLine } from "../feedback/training-lines.js";
+import type { MinedNegatives } from "../miners/hard-negative-miner.js";
 
 /** One line of a batch: three items; a negative of -1 leaves it to the other lines to be this anchor's negatives. */
 export interface BatchLine {

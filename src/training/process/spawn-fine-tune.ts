@@ -1,7 +1,7 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { AttuneError, CATALOGUE, type ErrorCode } from "../errors/index.js";
-import type { FineTuneProgress, FineTuneResult } from "./fine-tune-task.js";
+import { AttuneError, CATALOGUE, type ErrorCode } from "../../errors/index.js";
+import type { FineTuneProgress, FineTuneResult } from "../task/fine-tune-task.js";
 
 /** What the child says to its parent. */
 export type ChildMessage =

@@ -1,5 +1,5 @@
-import { AttuneError } from "../errors/index.js";
-import type { NumberedFeedback } from "./fine-tune-task.js";
+import { AttuneError } from "../../errors/index.js";
+import type { NumberedFeedback } from "../task/fine-tune-task.js";
 import { UnionFind } from "./union-find.js";
 
 /** One thing somebody said that holds a positive: the anchor, and the positive said (none where a label said it). */

@@ -1,8 +1,11 @@
-import { bootstrap } from "../evaluation/index.js";
-import { sampleRows } from "./base-rows.js";
-import { type FineTuneContext, randomStream, STREAMS } from "./context.js";
+import { bootstrap } from "../../evaluation/index.js";
+import { type FineTuneContext, randomStream, STREAMS } from "../context.js";
+import { restrictLines } from "../feedback/training-lines.js";
+import { type TrainedHead, type TrainingPlan, trainHead } from "../head/training-run.js";
+import { sampleRows } from "../rows/base-rows.js";
+import { MemoryRows } from "../rows/row-files.js";
+import type { FineTuneMetrics, LossPoint } from "../task/fine-tune-task.js";
 import { bestShare } from "./early-stopping.js";
-import type { FineTuneMetrics, LossPoint } from "./fine-tune-task.js";
 import { assignFolds, FOLDS } from "./folds.js";
 import {
   driftOf,
@@ -15,9 +18,6 @@ import {
   wholeCollection,
 } from "./judge.js";
 import { type Judgement, judgements } from "./judgement.js";
-import { MemoryRows } from "./row-files.js";
-import { restrictLines } from "./training-lines.js";
-import { type TrainedHead, type TrainingPlan, trainHead } from "./training-run.js";
 
 /** Items that early stopping ranks among, instead of the whole collection. */
 const VALIDATION_FIELD = 1_024;

@@ -1,4 +1,4 @@
-import type { TensorOperations } from "./tensor-operations.js";
+import type { TensorOperations } from "../engines/tensor-operations.js";
 
 /** Decay rates of the moments and the term that keeps the quotient finite, as in the paper. */
 export const ADAM_W = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;

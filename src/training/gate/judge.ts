@@ -1,12 +1,12 @@
-import { logRank, meanOf, mrrAtK, recallAtK, type TripletDistances, tripletAccuracy } from "../evaluation/index.js";
-import type { BaseRows } from "./base-rows.js";
+import { logRank, meanOf, mrrAtK, recallAtK, type TripletDistances, tripletAccuracy } from "../../evaluation/index.js";
+import type { Engine } from "../engines/engine.js";
+import type { FeedbackGraph } from "../feedback/feedback-graph.js";
+import type { BaseRows } from "../rows/base-rows.js";
+import type { RowSource } from "../rows/row-files.js";
+import type { FeedbackMetrics } from "../task/fine-tune-task.js";
 import { closenessOf, scanCloseness } from "./closeness-scan.js";
-import type { Engine } from "./engine.js";
-import type { FeedbackGraph } from "./feedback-graph.js";
-import type { FeedbackMetrics } from "./fine-tune-task.js";
 import type { JudgedBy, Judgement } from "./judgement.js";
 import { NeighbourCollector, RankCounter, type RankQuery } from "./ranking.js";
-import type { RowSource } from "./row-files.js";
 
 /** What a head makes of some anchors: the ranks of each one's targets, in the order asked. */
 export interface Verdict {

@@ -1,5 +1,5 @@
-import { midRank } from "../evaluation/index.js";
-import { TopK } from "../vector/top-k.js";
+import { midRank } from "../../evaluation/index.js";
+import { TopK } from "../../vector/top-k.js";
 import type { ClosenessBlock } from "./closeness-scan.js";
 
 /** Closeness computed block by block and alone differs in the last bits of float32; within this, two count as equal. */

@@ -1,8 +1,8 @@
-import { differentiate, encodeModel, GraphBuilder } from "../onnx/index.js";
-import type { Metric } from "../vector/metric.js";
-import { adamWStep } from "./adam-w.js";
-import { graphOperations } from "./graph-operations.js";
-import type { Loss } from "./losses/loss.js";
+import { differentiate, encodeModel, GraphBuilder } from "../../onnx/index.js";
+import type { Metric } from "../../vector/metric.js";
+import { graphOperations } from "../engines/graph-operations.js";
+import type { Loss } from "../losses/loss.js";
+import { adamWStep } from "../optimizer/adam-w.js";
 
 export interface StepGraphOptions {
   dimensions: number;

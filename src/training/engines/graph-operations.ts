@@ -1,4 +1,4 @@
-import type { GraphBuilder, Value } from "../onnx/index.js";
+import type { GraphBuilder, Value } from "../../onnx/index.js";
 import type { TensorOperations } from "./tensor-operations.js";
 
 /** Tensor operations that add nodes to an ONNX graph. */

@@ -1,7 +1,7 @@
-import type { ProviderChoice, Session, Tensor } from "../runtime/index.js";
-import { openSession } from "../runtime/index.js";
-import type { Metric } from "../vector/metric.js";
-import { closenessModel, embeddingModel } from "./head.js";
+import type { ProviderChoice, Session, Tensor } from "../../runtime/index.js";
+import { openSession } from "../../runtime/index.js";
+import type { Metric } from "../../vector/metric.js";
+import { closenessModel, embeddingModel } from "../head/head.js";
 
 /** A float32 tensor as the runtime takes it. */
 export function tensor(data: Float32Array, shape: number[]): Tensor {

@@ -1,5 +1,5 @@
-import { AttuneError } from "../errors/index.js";
-import type { Metric } from "../vector/metric.js";
+import { AttuneError } from "../../errors/index.js";
+import type { Metric } from "../../vector/metric.js";
 
 /** Where the improved embedding goes when the gate has spoken: see {@link FineTuneOptions.promote}. */
 export type PromotePolicy = "if-better" | "always" | "never";

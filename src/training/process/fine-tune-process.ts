@@ -5,9 +5,9 @@
  */
 import { readFile } from "node:fs/promises";
 import { setPriority } from "node:os";
-import { AttuneError } from "../errors/index.js";
-import type { FineTuneTask } from "./fine-tune-task.js";
-import { runFineTune } from "./run-fine-tune.js";
+import { AttuneError } from "../../errors/index.js";
+import { runFineTune } from "../run-fine-tune.js";
+import type { FineTuneTask } from "../task/fine-tune-task.js";
 import type { ChildMessage, ParentMessage } from "./spawn-fine-tune.js";
 
 const cancelled = new AbortController();

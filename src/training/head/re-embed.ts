@@ -1,8 +1,8 @@
 import { closeSync, fsyncSync, ftruncateSync, openSync, writeSync } from "node:fs";
-import type { ProviderChoice } from "../runtime/index.js";
-import { openSession } from "../runtime/index.js";
-import { floats, tensor } from "./engine.js";
-import { LiveRows, type RowFile } from "./row-files.js";
+import type { ProviderChoice } from "../../runtime/index.js";
+import { openSession } from "../../runtime/index.js";
+import { floats, tensor } from "../engines/engine.js";
+import { LiveRows, type RowFile } from "../rows/row-files.js";
 
 const BLOCK_ROWS = 2_048;
 

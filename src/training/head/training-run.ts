@@ -1,13 +1,13 @@
-import { meanOf } from "../evaluation/index.js";
-import type { Random } from "../vector/random.js";
-import { BatchSampler } from "./batch-sampler.js";
-import type { FineTuneContext } from "./context.js";
-import { checkpointInterval, EarlyStopping } from "./early-stopping.js";
-import type { FeedbackGraph } from "./feedback-graph.js";
-import type { LossPoint } from "./fine-tune-task.js";
-import { type Field, gains, type Judge } from "./judge.js";
-import type { Judgement } from "./judgement.js";
-import type { TrainingLine } from "./training-lines.js";
+import { meanOf } from "../../evaluation/index.js";
+import type { Random } from "../../vector/random.js";
+import { BatchSampler } from "../batches/batch-sampler.js";
+import type { FineTuneContext } from "../context.js";
+import type { FeedbackGraph } from "../feedback/feedback-graph.js";
+import type { TrainingLine } from "../feedback/training-lines.js";
+import { checkpointInterval, EarlyStopping } from "../gate/early-stopping.js";
+import { type Field, gains, type Judge } from "../gate/judge.js";
+import type { Judgement } from "../gate/judgement.js";
+import type { LossPoint } from "../task/fine-tune-task.js";
 
 /** What to train on, and for how long. */
 export interface TrainingPlan {
