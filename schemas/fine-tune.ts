@@ -61,7 +61,7 @@ export const FineTuneMetrics = Type.Object({
   anchors: Type.Integer({ description: "Anchors that the gate judged by." }),
   groups: Type.Integer({ description: "Components of items known to be similar." }),
   contradictions: Type.Integer({ description: "Pairs left out because the rest of the feedback says the opposite." }),
-  judgedBy: OneOf(["similar", "dissimilar"] as const),
+  judgedBy: OneOf(["similar", "dissimilar", "augmentation"] as const),
 });
 export type FineTuneMetrics = Static<typeof FineTuneMetrics>;
 

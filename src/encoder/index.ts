@@ -12,3 +12,4 @@ export type {
 } from "./encoder.js";
 export { openEncoder } from "./open-encoder.js";
 export { type PreparedModel, type PrepareOptions, prepareBuiltInModel } from "./use-lite/prepare.js";
+export type { ModelDescription } from "./worker/protocol.js";

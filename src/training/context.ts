@@ -6,21 +6,19 @@ import { BatchSampler } from "./batches/batch-sampler.js";
 import { Engine, floats, tensor } from "./engines/engine.js";
 import { FeedbackGraph } from "./feedback/feedback-graph.js";
 import { type TrainingLine, trainingLines } from "./feedback/training-lines.js";
-import { type JudgedBy, judgedItems, requireAnchors } from "./gate/judgement.js";
+import { type JudgedRelation, judgedItems, requireAnchors } from "./gate/judgement.js";
 import { identityWeights } from "./head/head.js";
 import { HeadTrainer } from "./head/head-trainer.js";
 import { type MinedNegatives, mineHardNegatives } from "./miners/hard-negative-miner.js";
 import { BaseRows } from "./rows/base-rows.js";
 import { LiveRows, MemoryRows, RowFile, readLabels } from "./rows/row-files.js";
-import type { FineTuneOptions, FineTuneTask, NumberedFeedback } from "./task/fine-tune-task.js";
-import { resolveOptions } from "./task/fine-tune-task.js";
+import type { FineTuneTask, NumberedFeedback } from "./task/fine-tune-task.js";
 import { type FineTuneHooks, pauseBetweenSteps } from "./task/hooks.js";
+import { type FineTuneOptions, resolveOptions } from "./task/options.js";
 import { ProgressMeter } from "./task/progress-meter.js";
 
 /** Default margin, in cosine distance or in typical distances of the collection. */
 const DEFAULT_MARGIN = 0.2;
-/** AdamW's decay of the head's deviation from the identity: at the default rate 300 steps take back 9% of it. */
-const IDENTITY_PENALTY = 1;
 
 const LONG_TRAINING = 1_000;
 
@@ -52,7 +50,7 @@ export interface FineTuneContext {
   /** Extra rows as given. */
   extra: Float32Array;
   graph: FeedbackGraph;
-  judgedBy: JudgedBy;
+  judgedBy: JudgedRelation;
   /** Items that can be judged, ascending. */
   anchors: number[];
   lines: TrainingLine[];
@@ -95,7 +93,7 @@ export async function openContext(task: FineTuneTask, hooks: FineTuneHooks): Pro
     batchSize: Math.max(1, sampler.batchSize),
     learningRate: options.learningRate,
     margin: options.margin === undefined ? DEFAULT_MARGIN : options.margin / base.scale,
-    identityPenalty: IDENTITY_PENALTY,
+    identityPenalty: options.weightDecay,
   });
   const active = await readActiveHead(task);
   return {

@@ -4,3 +4,4 @@ export { type SpawnOptions, spawnFineTune } from "./process/spawn-fine-tune.js";
 export { runFineTune } from "./run-fine-tune.js";
 export * from "./task/fine-tune-task.js";
 export type { FineTuneHooks } from "./task/hooks.js";
+export * from "./task/options.js";

@@ -44,6 +44,7 @@ function refuse(context: FineTuneContext, gate: GateResult): FineTuneResult {
     steps: 0,
     foldSteps: gate.foldSteps,
     provider: context.engine.provider,
+    recipe: { loss: "triplet", learningRate: context.options.learningRate },
     timings: { trainingMs: gate.trainingMs, evaluatingMs: gate.evaluatingMs, reEmbeddingMs: 0, totalMs: 0 },
   };
 }
@@ -77,10 +78,10 @@ async function build(context: FineTuneContext, gate: GateResult): Promise<FineTu
 async function write(context: FineTuneContext, head: TrainedHead): Promise<void> {
   const { task, meter, labels, rowFile } = context;
   const model = headModel(head.weights, task.dimensions);
-  await writeFile(task.output.head, model, { flush: true });
+  await writeFile(task.output.model, model, { flush: true });
   meter.begin("reEmbedding", labels.length, "rows");
   await reEmbed({
-    head: await readFile(task.output.head),
+    head: await readFile(task.output.model),
     dimensions: task.dimensions,
     rows: rowFile,
     labels,

@@ -13,9 +13,10 @@ const MAY_IMPORT: Record<string, string[]> = {
   "src/onnx": [],
   "src/runtime": [],
   "src/index": ["src/vector", "schemas"],
-  "src/encoder": ["src/vector", "src/onnx", "src/runtime"],
+  "src/image": [],
+  "src/encoder": ["src/vector", "src/onnx", "src/runtime", "src/image"],
   "src/evaluation": ["src/vector"],
-  "src/training": ["src/vector", "src/onnx", "src/runtime", "src/evaluation"],
+  "src/training": ["src/vector", "src/onnx", "src/runtime", "src/image", "src/encoder", "src/evaluation"],
   "src/collection": [
     "schemas",
     "storage",
@@ -48,6 +49,10 @@ const PACKAGES: Record<string, string[]> = {
   fastify: ["src/http/"],
   "@fastify/swagger": ["src/http/"],
   "@fastify/type-provider-typebox": ["src/http/"],
+  sharp: ["src/image/"],
+  "@tensorflow/tfjs": ["src/training/engines/tfjs/"],
+  "@tensorflow/tfjs-backend-wasm": ["src/training/engines/tfjs/"],
+  "@tensorflow/tfjs-node-gpu": ["src/training/engines/tfjs/"],
   commander: ["src/cli/"],
   "csv-parse": ["src/cli/input/csv.ts"],
 };

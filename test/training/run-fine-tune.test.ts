@@ -76,7 +76,7 @@ test("the vectors written are the head's output of every live row, at its label"
   const vectors = readFloats(task.output.vectors);
   const d = world.dimensions;
   assert.equal(vectors.length, (2 * 299 + 1) * d);
-  const session = await openSession(task.output.head, { provider: "cpu", threads: 1 });
+  const session = await openSession(task.output.model, { provider: "cpu", threads: 1 });
   const expected = floats(await session.run({ base: tensor(world.rows, [300, d]) }), "vector");
   const weights = floats(await session.run({ base: tensor(identity(d), [d, d]) }), "vector");
   await session.close();
@@ -97,7 +97,7 @@ test("the same seed and data give the same weights bit for bit, another seed oth
   const head = async (seed: number, threads: number) => {
     const task = world.task(temporaryDirectory(t), { triplets }, { seed, threads, options: { promote: "always" } });
     const result = await runFineTune(task);
-    return { head: readFileSync(task.output.head), metrics: result.metrics };
+    return { head: readFileSync(task.output.model), metrics: result.metrics };
   };
   for (const threads of [1, 2]) {
     const first = await head(3, threads);
@@ -174,7 +174,7 @@ test("before is the active head, and from: active starts there", async (t) => {
   const options = { learningRate: 3e-3 };
   const first = world.task(temporaryDirectory(t), feedback, { options });
   const before = await runFineTune(first);
-  const activeHead = first.output.head;
+  const activeHead = first.output.model;
   const again = world.task(temporaryDirectory(t), feedback, { options, activeHead });
   const second = await runFineTune(again);
   assert.ok(second.metrics.before.logRank < before.metrics.before.logRank - 0.3, "the active head has learnt already");
@@ -193,7 +193,7 @@ test("promote: always writes what the gate refused, and says that it refused", a
   const result = await runFineTune(task);
   assert.equal(result.outcome, "rejected");
   assert.match(result.reason ?? "", /minGain 50/);
-  assert.ok(result.written && existsSync(task.output.head) && existsSync(task.output.vectors));
+  assert.ok(result.written && existsSync(task.output.model) && existsSync(task.output.vectors));
 });
 
 test("drift above maxDrift closes the gate", async (t) => {

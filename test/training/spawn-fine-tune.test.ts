@@ -57,10 +57,10 @@ test("the child gives the result that the same task gives in this process, with 
   assert.equal(niceness, 5);
   assert.deepEqual([...new Set(seen.map((progress) => progress.phase))], ["training", "evaluating", "reEmbedding"]);
   const task = JSON.parse(readFileSync(file, "utf8")) as FineTuneTask;
-  const head = readFileSync(task.output.head);
+  const head = readFileSync(task.output.model);
   const here = await runFineTune(task);
   assert.deepEqual(result.metrics, here.metrics);
-  assert.ok(head.equals(readFileSync(task.output.head)), "the same weights, bit for bit");
+  assert.ok(head.equals(readFileSync(task.output.model)), "the same weights, bit for bit");
   await untilGone(child);
 });
 
@@ -138,7 +138,7 @@ test("a refusal in the child keeps its code and message", async (t) => {
     spawnFineTune(join(directory, "task.json")),
     (error: AttuneError) => error.code === "not_enough_feedback" && /5 anchors/.test(error.message),
   );
-  assert.ok(!existsSync(task.output.head));
+  assert.ok(!existsSync(task.output.model));
 });
 
 test("a task file that is missing or no JSON is a clear failure", async (t) => {

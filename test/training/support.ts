@@ -65,7 +65,7 @@ export class World {
       liveLabels: path("labels.u32"),
       feedback: path("feedback.json"),
       options: {},
-      output: { head: path("head.onnx"), vectors: path("vectors.f32") },
+      output: { model: path("head.onnx"), vectors: path("vectors.f32") },
       ...changes,
     };
   }

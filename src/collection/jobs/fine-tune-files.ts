@@ -9,7 +9,7 @@ import { referencesOf, type StoredFeedback } from "../feedback/feedback-store.js
 /** The snapshot of a collection that a fine-tune works on, written into its folder. */
 export interface FineTuneFiles {
   taskFile: string;
-  head: string;
+  model: string;
   vectors: string;
   /** Items changed up to this sequence are in it. */
   sequence: number;
@@ -86,7 +86,7 @@ export async function writeFineTuneFiles(
     feedback: path("feedback.json"),
     ...(settings.activeHead === undefined ? {} : { activeHead: settings.activeHead }),
     options,
-    output: { head: path("head.onnx"), vectors: path("vectors.f32") },
+    output: { model: path("head.onnx"), vectors: path("vectors.f32") },
   };
   const taskFile = path("task.json");
   await writeFile(taskFile, JSON.stringify(task));

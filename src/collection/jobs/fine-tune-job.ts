@@ -127,7 +127,7 @@ function outcomeOf({ metrics, lossCurve }: FineTuneResult): Pick<StoredJob, "met
 async function moveFiles(files: FineTuneFiles, directory: string, number: number): Promise<void> {
   const target = generationDirectory(directory, number);
   await mkdir(target, { recursive: true });
-  await rename(files.head, headFile(directory, number));
+  await rename(files.model, headFile(directory, number));
   await rename(files.vectors, generationVectorsFile(directory, number));
   await syncDirectory(target);
 }

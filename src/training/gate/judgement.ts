@@ -10,8 +10,8 @@ export interface Judgement {
   targets: readonly number[];
 }
 
-/** Which relation is judged: positives should come closer, or, in feedback without any, marked items should go away. */
-export type JudgedBy = "similar" | "dissimilar";
+/** Which relation of feedback is judged: positives should come closer, or, without any, marked items should go away. */
+export type JudgedRelation = "similar" | "dissimilar";
 
 /** Fewer anchors than this cannot make five folds whose pooled bound means anything. */
 export const MINIMUM_ANCHORS = 10;
@@ -20,14 +20,14 @@ const MAXIMUM_ANCHORS = 2_500;
 const MAXIMUM_TARGETS = 8;
 
 /** Every item that can be judged: said to be an anchor of something similar, or, without any such, carrying a mark. */
-export function judgedItems(graph: FeedbackGraph): { judgedBy: JudgedBy; anchors: number[] } {
+export function judgedItems(graph: FeedbackGraph): { judgedBy: JudgedRelation; anchors: number[] } {
   const similar = new Set(graph.relations.map((relation) => relation.anchor));
   if (similar.size > 0) return { judgedBy: "similar", anchors: [...similar].sort((a, b) => a - b) };
   return { judgedBy: "dissimilar", anchors: graph.items.filter((item) => graph.marked(item).length > 0) };
 }
 
 /** The judged anchors with their targets; where there are too many anchors, a random choice of them. Ascending by anchor. */
-export function judgements(graph: FeedbackGraph, anchors: readonly number[], judgedBy: JudgedBy, random: Random) {
+export function judgements(graph: FeedbackGraph, anchors: readonly number[], judgedBy: JudgedRelation, random: Random) {
   const chosen = random.shuffle([...anchors]).slice(0, MAXIMUM_ANCHORS);
   chosen.sort((a, b) => a - b);
   return chosen.map((anchor): Judgement => {

@@ -1,11 +1,12 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { AttuneError, CATALOGUE, type ErrorCode } from "../../errors/index.js";
-import type { FineTuneProgress, FineTuneResult } from "../task/fine-tune-task.js";
+import type { FineTunePlan, FineTuneProgress, FineTuneResult } from "../task/fine-tune-task.js";
 
 /** What the child says to its parent. */
 export type ChildMessage =
   | { type: "progress"; progress: FineTuneProgress }
+  | { type: "plan"; plan: FineTunePlan }
   | { type: "result"; result: FineTuneResult }
   | { type: "failure"; code?: string; message: string }
   | { type: "cancelled" };
@@ -15,6 +16,8 @@ export type ParentMessage = { type: "cancel" };
 
 export interface SpawnOptions {
   onProgress?: (progress: FineTuneProgress) => void;
+  /** Called once, before the first step. */
+  onPlan?: (plan: FineTunePlan) => void;
   /** Aborting asks the child to stop after the step it is in; the promise then rejects with the signal's reason. */
   signal?: AbortSignal;
   /** Called once with the process id of the child. */
@@ -59,6 +62,7 @@ export function spawnFineTune(taskFile: string, options: SpawnOptions = {}): Pro
 
     child.on("message", (message: ChildMessage) => {
       if (message.type === "progress") options.onProgress?.(message.progress);
+      else if (message.type === "plan") options.onPlan?.(message.plan);
       else last = message;
     });
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {

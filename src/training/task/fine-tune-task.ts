@@ -1,35 +1,6 @@
-import { AttuneError } from "../../errors/index.js";
+import type { ModelDescription } from "../../encoder/index.js";
 import type { Metric } from "../../vector/metric.js";
-
-/** Where the improved embedding goes when the gate has spoken: see {@link FineTuneOptions.promote}. */
-export type PromotePolicy = "if-better" | "always" | "never";
-
-/** What a fine-tune can be told. Every field of a task's `options` may be left out; {@link resolveOptions} fills it in. */
-export interface FineTuneOptions {
-  /** What is trained: a projection head over the stored base vectors. @default "head" */
-  scope: "head";
-  /** @default "triplet" */
-  loss: "triplet";
-  /**
-   * How much farther than the positive a negative must be, in distance units of the collection's metric, above 0.
-   * @default .2 under cosine; under euclidean .2 times the median distance between two random items
-   */
-  margin?: number;
-  /** Passes over the feedback, at most; early stopping may choose fewer. An integer of at least 1. @default 20 */
-  epochs: number;
-  /** Anchors in one training step. An integer of at least 2. @default 64 */
-  batchSize: number;
-  /** AdamW's rate, above 0. @default 3e-4 */
-  learningRate: number;
-  /** Where training starts: the untuned embedding, or the active generation's head. @default "base" */
-  from: "base" | "active";
-  /** The gate opens when the lower bound of the mean improvement of the log-rank is above this. @default 0 */
-  minGain: number;
-  /** The gate closes when more than this share of untouched items' ten neighbours would be replaced, 0 to 1. @default 1 */
-  maxDrift: number;
-  /** `always` trains and writes the head even when the gate says no; the others only when it says yes. @default "if-better" */
-  promote: PromotePolicy;
-}
+import type { GivenOptions, LossName } from "./options.js";
 
 /**
  * Feedback by number: `0 .. L-1` is a position in the live labels, `L ..` an extra row. Order is age: where two entries
@@ -63,9 +34,43 @@ export interface FineTuneTask {
   feedback: string;
   /** The active generation's head.onnx; without it the active embedding is the base itself. */
   activeHead?: string;
-  options: Partial<FineTuneOptions>;
-  /** Files to write: the head as ONNX, and every live item's vector (row number = label, raw output of the head). */
-  output: { head: string; vectors: string };
+  options: GivenOptions;
+  /** What scope "encoder" needs beside the rest. */
+  encoder?: EncoderTask;
+  /** Files to write: the head or the tuned encoder as ONNX, and every live item's vector (row number = label, raw output of the model). */
+  output: { model: string; vectors: string };
+}
+
+/** The encoder to train, and what it reads. */
+export interface EncoderTask {
+  /** Where training starts: the base encoder, or with `from: "active"` the active generation's. */
+  model: ModelDescription;
+  /**
+   * File of one JSON line for each live item, in the order of the live labels, then one for each extra row: `{"text": "..."}`
+   * with the prompt that belongs before it, or `{"image": "/absolute/path"}`; `{}` for an extra row that was given as a vector.
+   */
+  contents: string;
+  /**
+   * Vectors of the active generation where its encoder is a tuned one: of items (row number = label), and of extra rows. Without
+   * it the active embedding is the base rows through `activeHead`, if any.
+   */
+  active?: { vectors: string; extraVectors?: string };
+  /** Folder of the job for checkpoints: what is found there of the same task is gone on from. */
+  checkpoints: string;
+}
+
+/** What a job says before its first step. */
+export interface FineTunePlan {
+  /** Steps of all trainings together, at most. */
+  steps: number;
+  /** Numbers that are trained. */
+  parameters: number;
+  /** Parts that each batch is worked off in, so that it fits into memory. */
+  parts: number;
+  /** Peak memory of the process that a training step is expected to reach. */
+  memoryBytes: number;
+  /** ONNX Runtime's provider, or TensorFlow.js's backend. */
+  provider: string;
 }
 
 /** How held-out feedback fares in one embedding; means over the judged anchors. */
@@ -82,6 +87,24 @@ export interface FeedbackMetrics {
   mrrAt10: number;
 }
 
+export type JudgedBy = "similar" | "dissimilar" | "augmentation";
+
+/** One judged anchor: an item by number, and the mean log-rank of its positives. */
+export interface AnchorReport {
+  anchor: number;
+  before: number;
+  after: number;
+}
+
+/** The judged anchors of one label. */
+export interface LabelReport {
+  label: string;
+  anchors: number;
+  /** Means over them. */
+  before: number;
+  after: number;
+}
+
 /** What the gate saw. */
 export interface FineTuneMetrics {
   /** The active generation on the held-out feedback. */
@@ -96,8 +119,16 @@ export interface FineTuneMetrics {
   anchors: number;
   groups: number;
   contradictions: number;
-  /** Which relation was judged: positives, or, in feedback without any, the items marked dissimilar. */
-  judgedBy: "similar" | "dissimilar";
+  /**
+   * What was judged: positives, or, in feedback without any, the items marked dissimilar, or, without any feedback, whether an
+   * augmented item finds the item it came from.
+   */
+  judgedBy: JudgedBy;
+  /** What improved and what got worse, label by label where labels were given, most items first; at most 100. */
+  labels?: LabelReport[];
+  /** The anchors that gained and that lost most, at most 10 each. */
+  better?: AnchorReport[];
+  worse?: AnchorReport[];
   /** Gain of the log-rank of the final head on all anchors, read back from the vectors written. Absent when nothing was written. */
   finalImprovement?: number;
 }
@@ -123,8 +154,14 @@ export interface FineTuneResult {
   /** Steps of the final training, and those that each fold chose (as many passes over all feedback as over its own part). */
   steps: number;
   foldSteps: number[];
-  /** ONNX Runtime's provider that did the work. */
+  /** ONNX Runtime's provider, or TensorFlow.js's backend, that did the work. */
   provider: string;
+  /** What was trained with: with `loss: "auto"`, the recipe that was best on the validation part. */
+  recipe: { loss: LossName; learningRate: number; margin?: number; temperature?: number };
+  /** With `loss: "auto"`: every recipe that was tried, with its mean gain of the log-rank on the validation part. */
+  tried?: { loss: LossName; learningRate: number; validation: number }[];
+  /** Peak resident memory of the process, in bytes, measured. */
+  peakMemoryBytes?: number;
   timings: { trainingMs: number; evaluatingMs: number; reEmbeddingMs: number; totalMs: number };
 }
 
@@ -134,49 +171,9 @@ export interface FineTuneProgress {
   phase: FineTunePhase;
   done: number;
   total: number;
-  unit: "steps" | "rows";
+  unit: "steps" | "rows" | "items";
   /** Units a second in this phase. */
   rate?: number;
   /** Estimated time to the end of this phase. */
   etaMs?: number;
-}
-
-export const FINE_TUNE_DEFAULTS: Readonly<FineTuneOptions> = {
-  scope: "head",
-  loss: "triplet",
-  epochs: 20,
-  batchSize: 64,
-  learningRate: 3e-4,
-  from: "base",
-  minGain: 0,
-  maxDrift: 1,
-  promote: "if-better",
-};
-
-/**
- * Fills in the defaults and refuses what cannot be trained with.
- * @throws invalid_setting
- */
-export function resolveOptions(options: Partial<FineTuneOptions>): FineTuneOptions {
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  const resolved: FineTuneOptions = { ...FINE_TUNE_DEFAULTS, ...given };
-  const need = (holds: boolean, name: keyof FineTuneOptions, expected: string) => {
-    if (holds) return;
-    throw new AttuneError("invalid_setting", `${name} is ${JSON.stringify(resolved[name])}; expected ${expected}`);
-  };
-  need(resolved.scope === "head", "scope", '"head"');
-  need(resolved.loss === "triplet", "loss", '"triplet"');
-  need(resolved.margin === undefined || isPositive(resolved.margin), "margin", "a finite number above 0");
-  need(Number.isInteger(resolved.epochs) && resolved.epochs >= 1, "epochs", "an integer of at least 1");
-  need(Number.isInteger(resolved.batchSize) && resolved.batchSize >= 2, "batchSize", "an integer of at least 2");
-  need(isPositive(resolved.learningRate), "learningRate", "a finite number above 0");
-  need(resolved.from === "base" || resolved.from === "active", "from", '"base" or "active"');
-  need(Number.isFinite(resolved.minGain), "minGain", "a finite number");
-  need(resolved.maxDrift >= 0 && resolved.maxDrift <= 1, "maxDrift", "a number from 0 to 1");
-  need(["if-better", "always", "never"].includes(resolved.promote), "promote", '"if-better", "always" or "never"');
-  return resolved;
-}
-
-function isPositive(value: number): boolean {
-  return Number.isFinite(value) && value > 0;
 }

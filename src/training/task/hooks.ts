@@ -1,8 +1,10 @@
-import type { FineTuneProgress } from "./fine-tune-task.js";
+import type { FineTunePlan, FineTuneProgress } from "./fine-tune-task.js";
 
 /** How a fine-tune speaks with whoever runs it. */
 export interface FineTuneHooks {
   onProgress?: (progress: FineTuneProgress) => void;
+  /** Called once, before the first step. */
+  onPlan?: (plan: FineTunePlan) => void;
   /** Aborting stops the fine-tune between two steps or blocks; it then rejects with the signal's reason. */
   signal?: AbortSignal;
 }
