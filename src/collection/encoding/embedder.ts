@@ -3,10 +3,13 @@ import type { Encoder } from "../../encoder/index.js";
 import { AttuneError } from "../../errors/index.js";
 import type { Logger } from "../logger.js";
 
-/** Texts go to the encoder in blocks of this many, so that one huge batch does not hold its memory twice. */
+/** What an encoder reads: a text, or the bytes of an image file. */
+export type EncoderInput = string | Uint8Array;
+
+/** Contents go to the encoder in blocks of this many, so that one huge batch does not hold its memory twice. */
 const BLOCK = 2048;
 
-/** Turns the texts of one collection into base vectors: prompt, encoder, and a word once when a text was cut. */
+/** Turns the contents of one collection into embeddings: prompt, encoder, and a word once when a text was cut. */
 export class Embedder {
   private reportedTruncation = false;
 
@@ -18,36 +21,40 @@ export class Embedder {
   ) {}
 
   /**
-   * Base vectors of `texts`, (texts.length x dimensions), row after row.
+   * Embeddings of `inputs`, (inputs.length x dimensions), row after row. Prompts stand before texts only.
    * @throws no_encoder
    */
-  async embed(texts: readonly string[], role: "query" | "item"): Promise<Float32Array> {
-    return (await this.embedCounting(texts, role)).rows;
+  async embed(inputs: readonly EncoderInput[], role: "item" | "query"): Promise<Float32Array> {
+    return (await this.embedCounting(inputs, role)).rows;
   }
 
   /** Also tells how many tokens the encoder saw. @throws no_encoder */
   async embedCounting(
-    texts: readonly string[],
-    role: "query" | "item",
+    inputs: readonly EncoderInput[],
+    role: "item" | "query",
   ): Promise<{ rows: Float32Array; tokens: number }> {
     const encoder = this.encoder;
     if (encoder === undefined) {
       throw new AttuneError(
         "no_encoder",
-        `The collection ${this.collection} holds vectors and has no encoder for text; send "vector" instead.`,
+        `The collection ${this.collection} holds vectors and has no encoder; send "vector" instead.`,
       );
     }
-    const prompt = (role === "query" ? this.prompts?.query : this.prompts?.item) ?? "";
-    const rows = new Float32Array(texts.length * encoder.dimensions);
+    const rows = new Float32Array(inputs.length * encoder.dimensions);
     let tokens = 0;
-    for (let first = 0; first < texts.length; first += BLOCK) {
-      const block = texts.slice(first, first + BLOCK).map((text) => prompt + text);
-      const encoded = await encoder.encode(block, { priority: role === "query" ? "query" : "bulk" });
+    for (let first = 0; first < inputs.length; first += BLOCK) {
+      const block = inputs.slice(first, first + BLOCK).map((input) => this.prompted(input, role));
+      const encoded = await encoder.encode(block as string[], { priority: role === "query" ? "query" : "bulk" });
       rows.set(encoded.vectors, first * encoder.dimensions);
       tokens += encoded.tokens;
       this.reportTruncation(encoded.truncated, encoder.maxTokens);
     }
     return { rows, tokens };
+  }
+
+  /** A content as the encoder reads it: a text with the prompt of its role, an image as it is. */
+  prompted(input: EncoderInput, role: "item" | "query"): EncoderInput {
+    return typeof input === "string" ? (this.prompts?.[role] ?? "") + input : input;
   }
 
   private reportTruncation(truncated: number, maxTokens: number): void {
