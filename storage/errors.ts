@@ -18,6 +18,8 @@ export type StorageErrorCode =
   | "invalid_key"
   /** A batch or rows could not be written or synced, for example on a full disk: nothing of it is acknowledged. */
   | "write_failed"
+  /** A file of raw content is missing or damaged; the message names it. */
+  | "content_lost"
   /** The storage or file has been closed. */
   | "storage_closed"
   /** A row that the vector file does not have. */

@@ -1,5 +1,6 @@
 export { ensureDirectory, syncDirectory, writeFileAtomic } from "./atomic-file.js";
 export type { CollectionTables } from "./collection-tables.js";
+export { type Content, ContentStore, contentHash } from "./content-store.js";
 export { diskUsage } from "./disk-usage.js";
 export { StorageError, type StorageErrorCode } from "./errors.js";
 export { FORMAT_VERSION } from "./format-version.js";
@@ -8,7 +9,7 @@ export type { Operation } from "./operation.js";
 export type { CollectionRecord } from "./records/collection.js";
 export type { FeedbackRecord } from "./records/feedback.js";
 export type { GenerationRecord } from "./records/generation.js";
-export type { ItemRecord } from "./records/item.js";
+export type { ItemRecord, StoredImage } from "./records/item.js";
 export type { JobRecord } from "./records/job.js";
 export { type Durability, Storage, type StorageOptions } from "./storage.js";
 export type { Table, TableRange } from "./table.js";

@@ -29,6 +29,17 @@ export function contentDirectory(collection: string): string {
   return join(collection, "content");
 }
 
+/** COLLECTION/content/AB/CDEF...: content by the SHA-256 of its bytes in hexadecimal. @throws invalid_key */
+export function contentFile(collection: string, hash: string): string {
+  if (!/^[0-9a-f]{64}$/.test(hash)) {
+    throw new StorageError(
+      "invalid_key",
+      `${JSON.stringify(hash)} is not a SHA-256 of 64 lower-case hexadecimal digits.`,
+    );
+  }
+  return join(contentDirectory(collection), hash.slice(0, 2), hash.slice(2));
+}
+
 /** COLLECTION/base-VERSION: the encoder's output. @throws invalid_key */
 export function baseDirectory(collection: string, encoderVersion: string | number): string {
   return join(collection, `base-${checkName(String(encoderVersion))}`);

@@ -52,6 +52,18 @@ test("records of random content come back as they were, from a real database", a
   }
 });
 
+const HASH = "0123456789abcdef".repeat(4);
+
+test("the record of an image names its content, and a text item's record is what it always was", () => {
+  const item = { label: 7, sequence: 2, contentSequence: 1, payload: null };
+  const image = { ...item, image: { hash: HASH, type: "image/webp" } };
+  const stored = itemCodec.encode(image);
+  assert.equal(stored, `[2,7,2,1,["${HASH}","image/webp"],null]`);
+  assert.deepEqual(itemCodec.decode(stored, "k"), image);
+  assert.equal(itemCodec.encode({ ...item, text: "words" }), '[1,7,2,1,"words",null]');
+  assert.equal(itemCodec.encode(item), "[1,7,2,1,null,null]");
+});
+
 test("what does not fit a record is refused before it is written", () => {
   const item = { label: 0, sequence: 0, contentSequence: 0, payload: null };
   const bad: unknown[] = [
@@ -61,6 +73,9 @@ test("what does not fit a record is refused before it is written", () => {
     { ...item, sequence: Number.NaN },
     { ...item, contentSequence: undefined },
     { ...item, text: 5 },
+    { ...item, image: { hash: "abc", type: "image/png" } },
+    { ...item, image: { hash: HASH } },
+    { ...item, text: "both", image: { hash: HASH, type: "image/png" } },
     { ...item, payload: [] },
     { ...item, payload: undefined },
     { ...item, payload: { big: 1n } },
@@ -96,6 +111,9 @@ const DAMAGED: [string, string][] = [
   ["i/a", "{}"],
   ["i/a", "[1,2,3]"],
   ["i/a", '[2,0,0,0,"text",null]'],
+  ["i/a", '[3,0,0,0,"text",null]'],
+  ["i/a", '[2,0,0,0,["no hash","image/png"],null]'],
+  ["i/a", "[2,0,0,0,null,null]"],
   ["i/a", '[1,-1,0,0,"text",null]'],
   ["i/a", '[1,0,0,0,"text",[]]'],
   ["f/a1", '[1,{"kind":"pair"}]'],
