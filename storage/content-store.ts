@@ -32,6 +32,9 @@ export class ContentStore {
   /** The last write or removal of each hash that has not ended: they take turns. */
   readonly #turns = new Map<string, Promise<void>>();
   readonly #directories = new Map<string, Promise<unknown>>();
+  #keepers = 0;
+  /** Content that lost its last reference while somebody kept everything. */
+  readonly #kept = new Set<string>();
 
   /** `collection` is the collection's directory; nothing is read or made yet. */
   constructor(collection: string, durability: Durability) {
@@ -52,8 +55,21 @@ export class ContentStore {
       return;
     }
     this.#references.delete(hash);
-    // What cannot be removed now is removed by the next `collect`.
-    this.#inTurn([hash], () => this.#remove(hash)).catch(() => {});
+    if (this.#keepers > 0) this.#kept.add(hash);
+    else this.#removeSoon(hash);
+  }
+
+  /** Until the result is called no file is removed, whoever lets go of it: for one who reads the files by their paths. */
+  keep(): () => void {
+    this.#keepers++;
+    let kept = true;
+    return () => {
+      if (!kept) return;
+      kept = false;
+      if (--this.#keepers > 0) return;
+      for (const hash of this.#kept) this.#removeSoon(hash);
+      this.#kept.clear();
+    };
   }
 
   /** Retains all of these. Returns the function that releases them again, which works once. */
@@ -162,6 +178,11 @@ export class ContentStore {
       this.#directories.delete(path);
       throw error;
     });
+  }
+
+  /** What cannot be removed now is removed by the next `collect`. */
+  #removeSoon(hash: string): void {
+    this.#inTurn([hash], () => this.#remove(hash)).catch(() => {});
   }
 
   async #remove(hash: string): Promise<void> {

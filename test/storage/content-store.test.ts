@@ -49,6 +49,23 @@ test("a file stays while anything refers to it, and goes with the last reference
   assert.deepEqual(stored(directory), []);
 });
 
+test("while somebody keeps everything, no file goes; afterwards those without a reference do", async (t) => {
+  const directory = temporaryDirectory(t);
+  const store = new ContentStore(directory, "os");
+  const letGo = await store.put(["dropped", "dropped and back", "held"].map(contentOf));
+  store.retain(contentOf("held").hash);
+  const endings = [store.keep(), store.keep()];
+  letGo();
+  store.retain(contentOf("dropped and back").hash);
+  endings[0]!();
+  endings[0]!();
+  await store.idle();
+  assert.deepEqual(stored(directory), ["dropped", "dropped and back", "held"]);
+  endings[1]!();
+  await store.idle();
+  assert.deepEqual(stored(directory), ["dropped and back", "held"]);
+});
+
 test("any order of writing, referring and letting go leaves exactly the files that are referred to", async (t) => {
   const random = new Random(seedOf("content", 3));
   const directory = temporaryDirectory(t);
