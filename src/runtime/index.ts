@@ -1,9 +1,9 @@
 import "./telemetry.js";
 
+export { HeldTensor } from "./held-tensor.js";
 export { availableProviders, type Provider, type ProviderChoice } from "./providers.js";
 export {
   type Feeds,
-  HeldTensor,
   type HoldingResult,
   openSession,
   type Session,

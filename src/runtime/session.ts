@@ -1,57 +1,24 @@
 import { availableParallelism } from "node:os";
-import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { env, InferenceSession, type Tensor as OrtTensor } from "onnxruntime-node";
 import { AttuneError } from "../errors/index.js";
+import { copyModel } from "./copy-model.js";
+import { fromOrt, HeldTensor, type Holder, toOrt } from "./held-tensor.js";
 import { availableProviders, isBuiltIn, type Provider, type ProviderChoice } from "./providers.js";
-import { checkTensor, isTensorType, type Tensor } from "./tensor.js";
+import { isTensorType, type Tensor, type TensorType } from "./tensor.js";
 
 export interface SessionOptions {
   /** `auto` takes the first provider that starts, at last the CPU. @default "auto" */
   readonly provider?: ProviderChoice;
   /** Threads of the CPU provider, the caller's own included. @default the number of cores */
   readonly threads?: number;
+  /** Outputs that `runHolding` leaves on the device, on a provider that can keep them there. @default none */
+  readonly hold?: readonly string[];
   /** Told, in one sentence, when `auto` falls back. @default nobody */
   readonly log?: (message: string) => void;
 }
 
 // Failures are thrown and told once, in our words; ONNX Runtime would print them as well.
 env.logLevel = "fatal";
-
-/**
- * A tensor that stays where a run left it, to be fed to a later run. On the CPU provider no copy is made. Others move it to this
- * process's memory and back: onnxruntime-node 1.30 can leave an output on a WebGPU device, but aborts the process when it is read.
- */
-export class HeldTensor {
-  readonly dtype: string;
-  readonly shape: readonly number[];
-  /** @internal */
-  readonly ort: OrtTensor;
-  #released = false;
-
-  /** @internal Made by a session. */
-  constructor(ort: OrtTensor) {
-    this.ort = ort;
-    this.dtype = ort.type;
-    this.shape = ort.dims;
-  }
-
-  /** The elements, fetched from the device where they are on one. @throws internal after `release` */
-  async read(): Promise<Tensor> {
-    if (this.#released) throw new AttuneError("internal", "This tensor was released and cannot be read any more.");
-    await this.ort.getData();
-    return fromOrt("held", this.ort);
-  }
-
-  /** Frees the memory now rather than at garbage collection; the tensor cannot be read or fed any more. */
-  release(): void {
-    this.#released = true;
-    this.ort.dispose();
-  }
-
-  /** True once `release` was called. */
-  get released(): boolean {
-    return this.#released;
-  }
-}
 
 export type Feeds = Readonly<Record<string, Tensor | HeldTensor>>;
 
@@ -86,38 +53,40 @@ export interface Session {
  * @throws invalid_model when the model cannot be loaded; provider_unavailable when a forced provider cannot start
  */
 export async function openSession(model: string | Uint8Array, options: SessionOptions = {}): Promise<Session> {
-  const { provider = "auto", threads = availableParallelism(), log = () => {} } = options;
+  const { provider = "auto", threads = availableParallelism(), hold = [], log = () => {} } = options;
   if (!Number.isInteger(threads) || threads < 1) {
     throw new AttuneError("invalid_setting", `threads must be a whole number of at least 1; got ${threads}.`);
   }
-  if (provider !== "auto") return new OrtSession(provider, await openForced(model, provider, threads));
-  return openFirst(model, availableProviders(), threads, log);
+  const settings = { threads, hold };
+  return provider === "auto"
+    ? openFirst(model, availableProviders(), settings, log)
+    : openForced(model, provider, settings);
 }
 
 /** @internal Opens a model with the first provider that starts, and at last with the CPU. */
 export async function openFirst(
   model: string | Uint8Array,
   candidates: readonly Provider[],
-  threads: number,
+  settings: CreateSettings,
   log: (message: string) => void,
 ): Promise<Session> {
   for (const candidate of candidates) {
     if (candidate === "cpu") break;
     try {
-      return new OrtSession(candidate, await create(model, candidate, threads));
+      return new OrtSession(candidate, await create(model, candidate, settings));
     } catch (error) {
       log(`The execution provider ${candidate} cannot start (${reasonOf(error)}); going on without it.`);
     }
   }
-  return new OrtSession("cpu", await openForced(model, "cpu", threads));
+  return openForced(model, "cpu", settings);
 }
 
-async function openForced(model: string | Uint8Array, provider: Provider, threads: number): Promise<InferenceSession> {
+async function openForced(model: string | Uint8Array, provider: Provider, settings: CreateSettings): Promise<Session> {
   try {
-    return await create(model, provider, threads);
+    return new OrtSession(provider, await create(model, provider, settings));
   } catch (cause) {
     // A model that the CPU cannot load either is at fault, not the provider.
-    const modelFault = provider === "cpu" ? cause : await faultOf(model, threads);
+    const modelFault = provider === "cpu" ? cause : await faultOf(model, settings);
     if (modelFault !== undefined) {
       const name = typeof model === "string" ? `The model ${model}` : "The model";
       throw new AttuneError("invalid_model", `${name} cannot be loaded: ${reasonOf(modelFault)}.`, {
@@ -135,9 +104,9 @@ async function openForced(model: string | Uint8Array, provider: Provider, thread
   }
 }
 
-async function faultOf(model: string | Uint8Array, threads: number): Promise<unknown> {
+async function faultOf(model: string | Uint8Array, settings: CreateSettings): Promise<unknown> {
   try {
-    const session = await create(model, "cpu", threads);
+    const session = await create(model, "cpu", settings);
     await session.release();
     return undefined;
   } catch (error) {
@@ -145,7 +114,19 @@ async function faultOf(model: string | Uint8Array, threads: number): Promise<unk
   }
 }
 
-function create(model: string | Uint8Array, provider: Provider, threads: number): Promise<InferenceSession> {
+/** @internal */
+export interface CreateSettings {
+  readonly threads: number;
+  readonly hold: readonly string[];
+}
+
+function create(
+  model: string | Uint8Array,
+  provider: Provider,
+  { threads, hold }: CreateSettings,
+): Promise<InferenceSession> {
+  // Only WebGPU's tensors can be handed about by onnxruntime-node 1.30; others come to this process's memory.
+  const onDevice = provider === "webgpu" && hold.length > 0;
   const options: InferenceSession.SessionOptions = {
     executionProviders: [provider],
     intraOpNumThreads: threads,
@@ -154,15 +135,20 @@ function create(model: string | Uint8Array, provider: Provider, threads: number)
     graphOptimizationLevel: "all",
     logSeverityLevel: 4,
     extra: { session: { intra_op: { allow_spinning: "0" } } },
+    ...(onDevice ? { preferredOutputLocation: Object.fromEntries(hold.map((name) => [name, "gpu-buffer"])) } : {}),
   };
   return typeof model === "string" ? InferenceSession.create(model, options) : InferenceSession.create(model, options);
 }
 
-class OrtSession implements Session {
+class OrtSession implements Session, Holder {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
   #session: InferenceSession | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  #last: Promise<void> = Promise.resolve();
+  /** Tensors on the device: freeing one after the session has ended would end the process. */
+  readonly #onDevice = new Set<HeldTensor>();
+  /** Sessions that copy a tensor out of the device, by its element type. */
+  readonly #copiers = new Map<TensorType, Promise<InferenceSession>>();
 
   constructor(
     readonly provider: Provider,
@@ -173,14 +159,22 @@ class OrtSession implements Session {
     this.outputNames = session.outputNames;
   }
 
-  async run(feeds: Feeds, outputs: readonly string[] = this.outputNames): Promise<Record<string, Tensor>> {
+  run(feeds: Feeds, outputs: readonly string[] = this.outputNames): Promise<Record<string, Tensor>> {
+    return this.#awaited(this.#run(feeds, outputs));
+  }
+
+  runHolding(feeds: Feeds, hold: readonly string[]): Promise<HoldingResult> {
+    return this.#awaited(this.#runHolding(feeds, hold));
+  }
+
+  async #run(feeds: Feeds, outputs: readonly string[]): Promise<Record<string, Tensor>> {
     const results = await this.#execute(feeds, outputs);
     const tensors: Record<string, Tensor> = {};
-    for (const [name, value] of Object.entries(results)) tensors[name] = fromOrt(name, value);
+    for (const [name, value] of Object.entries(results)) tensors[name] = await this.#take(name, value);
     return tensors;
   }
 
-  async runHolding(feeds: Feeds, hold: readonly string[]): Promise<HoldingResult> {
+  async #runHolding(feeds: Feeds, hold: readonly string[]): Promise<HoldingResult> {
     for (const name of hold) {
       if (!this.outputNames.includes(name))
         throw new AttuneError("internal", `The model has no output "${name}" to hold.`);
@@ -189,8 +183,8 @@ class OrtSession implements Session {
     const tensors: Record<string, Tensor> = {};
     const held: Record<string, HeldTensor> = {};
     for (const [name, value] of Object.entries(results)) {
-      if (hold.includes(name)) held[name] = new HeldTensor(value);
-      else tensors[name] = fromOrt(name, value);
+      if (hold.includes(name)) held[name] = this.#hold(value);
+      else tensors[name] = await this.#take(name, value);
     }
     return { tensors, held };
   }
@@ -199,17 +193,65 @@ class OrtSession implements Session {
     const session = this.#session;
     this.#session = undefined;
     await this.#last;
+    for (const tensor of this.#onDevice) tensor.release();
+    for (const copier of this.#copiers.values()) await (await copier).release();
+    this.#copiers.clear();
     await session?.release();
+  }
+
+  download(ort: OrtTensor): Promise<OrtTensor> {
+    return this.#awaited(this.#copy(ort));
+  }
+
+  // onnxruntime-node 1.30 has no way to read a tensor on a device: its `getData` aborts the process. What a model puts out is
+  // read, so the tensor is sent through one that changes nothing.
+  async #copy(ort: OrtTensor): Promise<OrtTensor> {
+    if (!isTensorType(ort.type)) {
+      throw new AttuneError("invalid_model", `A tensor of the type ${ort.type} cannot be read from the device.`);
+    }
+    let copier = this.#copiers.get(ort.type);
+    if (copier === undefined) {
+      copier = create(copyModel(ort.type), this.provider, { threads: 1, hold: [] });
+      this.#copiers.set(ort.type, copier);
+    }
+    const { y } = await (await copier).run({ x: ort });
+    if (y === undefined) throw new AttuneError("internal", "A copy of a tensor on a device has no output.");
+    return y;
+  }
+
+  forget(tensor: HeldTensor): void {
+    this.#onDevice.delete(tensor);
+  }
+
+  #hold(value: OrtTensor): HeldTensor {
+    const tensor = new HeldTensor(value, this);
+    if (tensor.onDevice) this.#onDevice.add(tensor);
+    return tensor;
+  }
+
+  /** Lets `close` wait for work in progress. */
+  #awaited<T>(work: Promise<T>): Promise<T> {
+    const earlier = this.#last;
+    this.#last = work.then(
+      () => earlier,
+      () => earlier,
+    );
+    return work;
+  }
+
+  async #take(name: string, value: OrtTensor): Promise<Tensor> {
+    if (value.location === "cpu") return fromOrt(name, value);
+    const copy = await this.download(value);
+    value.dispose();
+    return fromOrt(name, copy);
   }
 
   async #execute(feeds: Feeds, outputs: readonly string[]): Promise<Record<string, OrtTensor>> {
     const session = this.#session;
     if (session === undefined) throw new AttuneError("internal", "The session is closed.");
     const converted = this.#feed(feeds);
-    const running = session.run(converted, [...outputs]);
-    this.#last = running.catch(() => {});
     try {
-      return await running;
+      return await session.run(converted, [...outputs]);
     } catch (cause) {
       throw new AttuneError("invalid_model", `The model cannot run on these inputs: ${reasonOf(cause)}.`, { cause });
     }
@@ -229,30 +271,6 @@ class OrtSession implements Session {
     for (const [name, tensor] of Object.entries(feeds)) converted[name] = toOrt(name, tensor);
     return converted;
   }
-}
-
-function toOrt(name: string, tensor: Tensor | HeldTensor): OrtTensor {
-  if (tensor instanceof HeldTensor) {
-    if (tensor.released)
-      throw new AttuneError("internal", `The input "${name}" was released and cannot be fed any more.`);
-    return tensor.ort;
-  }
-  checkTensor(name, tensor);
-  return new OrtTensor(tensor.dtype, tensor.data as OrtTensor.DataType, tensor.shape);
-}
-
-function fromOrt(name: string, value: OrtTensor): Tensor {
-  if (!isTensorType(value.type)) {
-    throw new AttuneError("invalid_model", `The output "${name}" has the type ${value.type}, which is not supported.`);
-  }
-  const data = value.data as Tensor["data"];
-  // From Node 24 on the numbers of float16 come as a Float16Array; here they are their bits everywhere.
-  const bits = value.type === "float16" && !(data instanceof Uint16Array);
-  return { dtype: value.type, shape: value.dims, data: bits ? bitsOf(data) : data };
-}
-
-function bitsOf(data: ArrayBufferView): Uint16Array {
-  return new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2);
 }
 
 /** The first line of an error of ONNX Runtime, without the place in its source and the full stop. */

@@ -103,7 +103,9 @@ describe("providers", () => {
   it("auto goes on to the CPU when a provider does not start, and says so", async () => {
     const said: string[] = [];
     const absent = process.platform === "darwin" ? "dml" : "coreml";
-    const session = await openFirst(smallModel(), [absent, "cpu"], 1, (message) => said.push(message));
+    const session = await openFirst(smallModel(), [absent, "cpu"], { threads: 1, hold: [] }, (message) =>
+      said.push(message),
+    );
     assert.equal(session.provider, "cpu");
     assert.equal(said.length, 1);
     assert.match(said[0]!, new RegExp(`${absent} cannot start`));
