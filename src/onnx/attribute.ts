@@ -1,4 +1,4 @@
-import { type Int64, int64Of } from "./int64.js";
+import { type Int64, int64Of, int64ToBigInt } from "./int64.js";
 import { ATTRIBUTE_TYPE, type AttributeProto } from "./proto.js";
 import { type AttributeValue, FloatAttribute } from "./value.js";
 
@@ -14,6 +14,7 @@ export function attributeToProto(name: string, value: AttributeValue): Attribute
   if (typeof value === "string") return { name, type: ATTRIBUTE_TYPE.string, s: Buffer.from(value, "utf8") };
   if ("tensor" in value) return { name, type: ATTRIBUTE_TYPE.tensor, t: value.tensor };
   if ("graph" in value) return { name, type: ATTRIBUTE_TYPE.graph, g: value.graph };
+  if ("proto" in value) return { ...value.proto, name };
   return listToProto(name, value);
 }
 
@@ -27,4 +28,33 @@ function listToProto(name: string, list: readonly (number | bigint | string)[]):
     return { name, type: ATTRIBUTE_TYPE.ints, ints };
   }
   return { name, type: ATTRIBUTE_TYPE.floats, floats: numbers.map(Number) };
+}
+
+/** The attribute of a message; kinds that nothing here looks into stay messages. */
+export function attributeOfProto(proto: AttributeProto): AttributeValue {
+  const { type, f = 0, i = 0, s = new Uint8Array(), t, g, ints = [], strings = [] } = proto;
+  if (type === ATTRIBUTE_TYPE.float) return new FloatAttribute(f);
+  if (type === ATTRIBUTE_TYPE.int) return wholeNumber(i);
+  if (type === ATTRIBUTE_TYPE.string) return textOf(s);
+  if (type === ATTRIBUTE_TYPE.tensor && t !== undefined) return { tensor: t };
+  if (type === ATTRIBUTE_TYPE.graph && g !== undefined) return { graph: g };
+  if (type === ATTRIBUTE_TYPE.ints) {
+    const list = ints.map(int64ToBigInt);
+    return list.every(isSafe) ? list.map(Number) : list;
+  }
+  if (type === ATTRIBUTE_TYPE.strings && strings.length > 0) return strings.map(textOf);
+  return { proto };
+}
+
+function wholeNumber(value: Int64): number | bigint {
+  const exact = int64ToBigInt(value);
+  return isSafe(exact) ? Number(exact) : exact;
+}
+
+function isSafe(value: bigint): boolean {
+  return Number.isSafeInteger(Number(value));
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("utf8");
 }

@@ -1,6 +1,7 @@
 import { AttuneError } from "../errors/index.js";
 import { isFloating } from "./data-type.js";
-import { GradientContext, gradientRuleOf } from "./gradients/index.js";
+import { gradientPath, refuseNode, ruleOf } from "./gradient-path.js";
+import { GradientContext } from "./gradients/index.js";
 import type { GraphBuilder } from "./graph-builder.js";
 import { elementCount, formatShape, mayEqual } from "./shape.js";
 import type { GraphNode, Value } from "./value.js";
@@ -22,8 +23,10 @@ export function differentiate(graph: GraphBuilder, loss: Value, parameters: read
       `Only a floating scalar has a gradient; "${loss.name}" is ${loss.dtype} ${formatShape(loss.shape)}.`,
     );
   }
+  // Everything is looked up before a node is added: a refusal leaves the graph as it was.
+  const path = gradientPath(graph, parameters, [loss], refuseNode);
   return graph.scope("gradient", () => {
-    const gradients = backward(graph, loss, dependents(graph, parameters));
+    const gradients = backward(graph, loss, path);
     return parameters.map((parameter) => {
       const gradient = gradients.get(parameter);
       if (gradient === undefined) {
@@ -34,24 +37,14 @@ export function differentiate(graph: GraphBuilder, loss: Value, parameters: read
   });
 }
 
-/** The floating values that depend on a parameter, the parameters included. */
-function dependents(graph: GraphBuilder, parameters: readonly Value[]): Set<Value> {
-  const dependent = new Set(parameters);
-  for (const node of graph.nodes) {
-    if (!node.inputs.some((input) => input !== undefined && dependent.has(input))) continue;
-    for (const output of node.outputs) if (isFloating(output.dtype)) dependent.add(output);
-  }
-  return dependent;
-}
-
 /** Walks the nodes from the loss back, passing gradients from outputs to inputs. */
-function backward(graph: GraphBuilder, loss: Value, dependent: ReadonlySet<Value>): Map<Value, Value> {
+function backward(graph: GraphBuilder, loss: Value, path: ReadonlySet<Value>): Map<Value, Value> {
   const gradients = new Map<Value, Value>([[loss, graph.constant([1], loss.dtype, loss.shape.map(Number))]]);
   for (const node of [...graph.nodes].reverse()) {
-    const incoming = node.outputs.map((output) => (dependent.has(output) ? gradients.get(output) : undefined));
+    const incoming = node.outputs.map((output) => (path.has(output) ? gradients.get(output) : undefined));
     if (incoming.every((gradient) => gradient === undefined)) continue;
-    if (!node.inputs.some((input) => input !== undefined && dependent.has(input))) continue;
-    for (const [input, gradient] of inputGradients(graph, node, incoming, dependent)) {
+    if (!node.inputs.some((input) => input !== undefined && path.has(input))) continue;
+    for (const [input, gradient] of inputGradients(graph, node, incoming, path)) {
       const known = gradients.get(input);
       gradients.set(input, known === undefined ? gradient : graph.add(known, gradient));
     }
@@ -63,21 +56,15 @@ function inputGradients(
   graph: GraphBuilder,
   node: GraphNode,
   incoming: readonly (Value | undefined)[],
-  dependent: ReadonlySet<Value>,
+  path: ReadonlySet<Value>,
 ): [Value, Value][] {
-  const rule = node.domain === "" ? gradientRuleOf(node.opType) : undefined;
-  if (rule === undefined) {
-    throw new AttuneError(
-      "invalid_model",
-      `Node "${node.name}" (${node.domain === "" ? "" : `${node.domain}.`}${node.opType}) has no gradient rule, and lies between the loss and a trained parameter.`,
-    );
-  }
+  const rule = ruleOf(node) ?? refuseNode(node);
   const context = new GradientContext(graph, node, incoming);
   const gradients = rule(context);
   const result: [Value, Value][] = [];
   for (const [at, input] of node.inputs.entries()) {
     const make = gradients[at];
-    if (input === undefined || make === undefined || !dependent.has(input)) continue;
+    if (input === undefined || make === undefined || !path.has(input)) continue;
     const gradient = make();
     if (!mayEqual(gradient.shape, input.shape) || gradient.dtype !== input.dtype) {
       const found = `${gradient.dtype} ${formatShape(gradient.shape)}`;

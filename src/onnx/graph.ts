@@ -3,7 +3,7 @@ import { attributeToProto } from "./attribute.js";
 import { type DataType, dataTypeCode, elementsOf, type TypedArray } from "./data-type.js";
 import { inferenceOf, OperatorContext } from "./operators/index.js";
 import type { ModelProto, NodeProto, ValueInfoProto } from "./proto.js";
-import { type Dimension, formatShape, type Shape } from "./shape.js";
+import { type Dimension, formatShape, isUnknown, mayEqual, type Shape } from "./shape.js";
 import { type TensorData, tensorToProto } from "./tensor-proto.js";
 import type { Attributes, GraphNode, Value, ValueType } from "./value.js";
 
@@ -11,6 +11,10 @@ import type { Attributes, GraphNode, Value, ValueType } from "./value.js";
 const MAX_CONTENT = 64;
 /** Small constants are shared, so that every `0.5` of a graph is one initializer. */
 const MAX_SHARED_CONSTANT = 16;
+
+/** The versions of ONNX's operator set that graphs are built for. */
+export const MIN_OPSET = 18;
+export const MAX_OPSET = 24;
 
 export interface GraphOptions {
   /** Version of the ONNX operator set. @default 18 */
@@ -22,11 +26,21 @@ export interface NodeOptions {
   readonly name?: string;
   /** Domain of the operator. @default "" (ONNX's own) */
   readonly domain?: string;
+  /** Types of the outputs as known from elsewhere, for what inference does not find out. */
+  readonly known?: readonly (ValueType | undefined)[];
+  /** The values of this graph that subgraphs among the attributes read, by the names they use there. */
+  readonly captures?: ReadonlyMap<string, Value>;
 }
 
 /** The nodes and values of one graph under construction: names, types and wiring. `GraphBuilder` adds a method per operator. */
 export class Graph {
-  readonly opset: number;
+  /**
+   * True where dimensions of different names may be one size, as in models from elsewhere, which name one size in many ways. Then
+   * such dimensions fit each other; what the run finds to differ fails there.
+   */
+  looseDimensions = false;
+  #opset: number;
+  readonly #domains = new Map<string, number>();
   readonly #inputs: Value[] = [];
   readonly #initializers = new Map<string, TensorData>();
   readonly #nodes: GraphNode[] = [];
@@ -43,10 +57,33 @@ export class Graph {
     readonly name: string,
     options: GraphOptions = {},
   ) {
-    this.opset = options.opset ?? 18;
-    if (!Number.isInteger(this.opset) || this.opset < 18 || this.opset > 24) {
-      throw new AttuneError("invalid_model", `Graphs are built for operator sets 18 to 24; got ${options.opset}.`);
-    }
+    this.#opset = checkedOpset(options.opset ?? MIN_OPSET);
+  }
+
+  /** Version of the ONNX operator set. */
+  get opset(): number {
+    return this.#opset;
+  }
+
+  /**
+   * Raises the version of an operator set to at least this one, where operators need it.
+   * @throws invalid_model for a version of ONNX's own domain that is not known
+   */
+  requireOpset(version: number, domain = ""): void {
+    if (domain === "") this.#opset = Math.max(this.#opset, checkedOpset(version));
+    else this.#domains.set(domain, Math.max(this.#domains.get(domain) ?? 1, version));
+  }
+
+  /** A name for a dimension that nothing known determines. */
+  freshDimension(): string {
+    return this.#fresh("unknown", "");
+  }
+
+  /** The name itself, or followed by a number where it is taken. */
+  freeName(hint: string): string {
+    let name = hint;
+    for (let count = 1; name === "" || this.#taken.has(name); count++) name = `${hint}_${count}`;
+    return name;
   }
 
   /** The nodes in the order they were added, which is a topological one. */
@@ -139,14 +176,15 @@ export class Graph {
     outputs?: number | readonly ValueType[],
     options: NodeOptions = {},
   ): Value[] {
-    const { domain = "" } = options;
+    const { domain = "", known = [], captures = new Map() } = options;
     const name = options.name === undefined ? this.#fresh(opType) : this.#reserve(`${this.#prefix}${options.name}`);
-    for (const input of inputs) this.#check(input, name, opType);
-    const types = this.#outputTypes(name, opType, domain, inputs, attributes, outputs);
+    for (const input of [...inputs, ...captures.values()]) this.#check(input, name, opType);
+    const node = { name, opType, domain, inputs, attributes, captures };
+    const types = typeof outputs === "object" ? outputs : this.#outputTypes(node, outputs, known);
     const values = types.map((type, at) => this.#define(at === 0 ? name : this.#reserve(`${name}:${at}`), type));
-    const node: GraphNode = { name, opType, domain, inputs, outputs: values, attributes };
-    this.#nodes.push(node);
-    for (const value of values) this.#producers.set(value.name, node);
+    const added: GraphNode = { ...node, outputs: values };
+    this.#nodes.push(added);
+    for (const value of values) this.#producers.set(value.name, added);
     return values;
   }
 
@@ -185,7 +223,10 @@ export class Graph {
     return {
       irVersion: this.opset >= 21 ? 10 : this.opset >= 19 ? 9 : 8,
       producerName: "attune",
-      opsetImport: [{ domain: "", version: this.opset }, ...[...domains].map((domain) => ({ domain, version: 1 }))],
+      opsetImport: [
+        { domain: "", version: this.opset },
+        ...[...domains].map((domain) => ({ domain, version: this.#domains.get(domain) ?? 1 })),
+      ],
       graph: {
         name: this.name,
         node: nodes.map((node) => nodeToProto(node, finalName)),
@@ -205,29 +246,37 @@ export class Graph {
     for (const node of this.#nodes.toReversed()) {
       if (!node.outputs.some((value) => used.has(value.name))) continue;
       nodes.push(node);
-      for (const input of node.inputs) if (input !== undefined) used.add(input.name);
+      for (const input of [...node.inputs, ...node.captures.values()]) if (input !== undefined) used.add(input.name);
     }
     return { nodes: nodes.reverse(), used };
   }
 
+  /** What inference finds out, made complete by what is known from elsewhere. */
   #outputTypes(
-    name: string,
-    opType: string,
-    domain: string,
-    inputs: readonly (Value | undefined)[],
-    attributes: Attributes,
-    outputs: number | readonly ValueType[] | undefined,
+    node: Omit<GraphNode, "outputs">,
+    count: number | undefined,
+    known: readonly (ValueType | undefined)[],
   ): readonly ValueType[] {
-    if (typeof outputs === "object") return outputs;
-    const infer = domain === "" ? inferenceOf(opType) : undefined;
-    if (infer === undefined) {
-      throw new AttuneError(
-        "invalid_model",
-        `Node "${name}" (${opType}): the operator is not known here; give the types of its outputs.`,
-      );
+    const infer = node.domain === "" ? inferenceOf(node.opType) : undefined;
+    const given = known.filter((type) => type !== undefined).length === count ? (known as ValueType[]) : undefined;
+    if (infer === undefined) return given ?? this.#unknownOperator(node);
+    try {
+      const fresh = (stem: string) => this.#fresh(stem, "");
+      const context = new OperatorContext(node, this.#contents, fresh, this.looseDimensions, this.#initializers);
+      return infer(context)
+        .slice(0, count)
+        .map((type, at) => refined(type, known[at]));
+    } catch (error) {
+      if (given !== undefined) return given;
+      throw error;
     }
-    const fresh = () => this.#fresh("unknown", "");
-    return infer(new OperatorContext(name, opType, inputs, attributes, this.#contents, fresh)).slice(0, outputs);
+  }
+
+  #unknownOperator({ name, opType, domain }: Omit<GraphNode, "outputs">): never {
+    throw new AttuneError(
+      "invalid_model",
+      `Node "${name}" (${domain === "" ? "" : `${domain}.`}${opType}): the operator is not known here; give the types of its outputs.`,
+    );
   }
 
   #check(value: Value | undefined, name: string, opType: string): void {
@@ -268,6 +317,20 @@ export class Graph {
     const name = `${stem}_${count}`;
     return hint === "constant" ? name : this.#reserve(name);
   }
+}
+
+function checkedOpset(version: number): number {
+  if (Number.isInteger(version) && version >= MIN_OPSET && version <= MAX_OPSET) return version;
+  throw new AttuneError(
+    "invalid_model",
+    `Graphs are built for operator sets ${MIN_OPSET} to ${MAX_OPSET}; got ${version}.`,
+  );
+}
+
+/** An inferred type whose unknown dimensions are taken from another source. */
+function refined(type: ValueType, known: ValueType | undefined): ValueType {
+  if (known === undefined || !mayEqual(type.shape, known.shape)) return type;
+  return { ...type, shape: type.shape.map((size, axis) => (isUnknown(size) ? (known.shape[axis] ?? size) : size)) };
 }
 
 function nodeToProto(node: GraphNode, nameOf: (value: Value | undefined) => string): NodeProto {

@@ -4,6 +4,15 @@ export { differentiate } from "./differentiate.js";
 export { differentiableOperators } from "./gradients/index.js";
 export type { GraphOptions, NodeOptions } from "./graph.js";
 export { GraphBuilder, type Integers, type Operand } from "./graph-builder.js";
+export {
+  type ImportedModel,
+  type ImportOptions,
+  importModel,
+  normalizeModel,
+  type TrainableWeight,
+  trainableWeights,
+  withInitializers,
+} from "./import/index.js";
 export { type Int64, int64Of, int64ToBigInt, int64ToNumber } from "./int64.js";
 export type * from "./proto.js";
 export type { Dimension, Shape } from "./shape.js";

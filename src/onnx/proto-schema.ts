@@ -138,8 +138,16 @@ function messageType(name: string, fields: FieldList): protobuf.Type {
   return type;
 }
 
-const namespace = new protobuf.Root().define("onnx");
-for (const [name, fields] of Object.entries(MESSAGES)) namespace.add(messageType(name, fields));
+const root = new protobuf.Root();
+const namespace = root.define("onnx");
+const types = Object.entries(MESSAGES).map(([name, fields]) => messageType(name, fields));
+for (const type of types) namespace.add(type);
+root.resolveAll();
+// protobufjs gives absent fields the default of their type, null where that is a message: here they are undefined.
+for (const type of types) {
+  const defaults = type.ctor.prototype as Record<string, unknown>;
+  for (const field of type.fieldsArray) if (!field.repeated) defaults[field.name] = undefined;
+}
 
 /** The reflected `onnx.ModelProto`. */
 export const modelProtoType: protobuf.Type = namespace.lookupType("ModelProto");

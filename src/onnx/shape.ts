@@ -7,6 +7,11 @@ export function formatShape(shape: Shape): string {
   return `[${shape.join(", ")}]`;
 }
 
+/** True for a dimension that no input names: inference could not find it out. */
+export function isUnknown(dimension: Dimension): boolean {
+  return typeof dimension === "string" && /\b(unknown|number)_\d+/.test(dimension);
+}
+
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((dimension, axis) => dimension === b[axis]);
 }
@@ -31,24 +36,26 @@ export function elementCount(shape: Shape): number | undefined {
 
 /**
  * The shape of a broadcast of two shapes (numpy's rule), or undefined where they do not fit. A symbolic dimension beside a
- * known one other than 1 takes the known size, which the run checks; two different names do not fit.
+ * known one other than 1 takes the known size, which the run checks; two different names fit where names are `loose`.
  */
-export function broadcastShapes(a: Shape, b: Shape): Dimension[] | undefined {
+export function broadcastShapes(a: Shape, b: Shape, loose = false): Dimension[] | undefined {
   const rank = Math.max(a.length, b.length);
   const result: Dimension[] = [];
   for (let fromEnd = rank; fromEnd >= 1; fromEnd--) {
-    const dimension = broadcastDimension(a[a.length - fromEnd] ?? 1, b[b.length - fromEnd] ?? 1);
+    const dimension = broadcastDimension(a[a.length - fromEnd] ?? 1, b[b.length - fromEnd] ?? 1, loose);
     if (dimension === undefined) return undefined;
     result.push(dimension);
   }
   return result;
 }
 
-function broadcastDimension(a: Dimension, b: Dimension): Dimension | undefined {
+function broadcastDimension(a: Dimension, b: Dimension, loose: boolean): Dimension | undefined {
   if (a === b || b === 1) return a;
   if (a === 1) return b;
-  if (typeof a === "string") return typeof b === "string" ? undefined : b;
-  return typeof b === "string" ? a : undefined;
+  if (typeof a === "number") return typeof b === "number" ? undefined : a;
+  if (typeof b === "number") return b;
+  if (!loose) return undefined;
+  return isUnknown(a) ? b : a;
 }
 
 /** The product of dimensions as a number times names, each name as often as it is a factor. */

@@ -1,5 +1,5 @@
 import type { DataType } from "./data-type.js";
-import type { GraphProto, TensorProto } from "./proto.js";
+import type { AttributeProto, GraphProto, TensorProto } from "./proto.js";
 import type { Dimension, Shape } from "./shape.js";
 
 /** A tensor of a graph: what a node, an input or an initializer gives. Made by a `GraphBuilder`, and usable in that one only. */
@@ -37,7 +37,9 @@ export type AttributeValue =
   | readonly bigint[]
   | readonly string[]
   | { readonly tensor: TensorProto }
-  | { readonly graph: GraphProto };
+  | { readonly graph: GraphProto }
+  /** Any other kind, passed on as it is. */
+  | { readonly proto: AttributeProto };
 
 export type Attributes = Readonly<Record<string, AttributeValue | undefined>>;
 
@@ -49,4 +51,6 @@ export interface GraphNode {
   readonly inputs: readonly (Value | undefined)[];
   readonly outputs: readonly Value[];
   readonly attributes: Attributes;
+  /** The values of the graph that subgraphs among the attributes read, by the names they use there. */
+  readonly captures: ReadonlyMap<string, Value>;
 }

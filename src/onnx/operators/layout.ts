@@ -44,7 +44,7 @@ const expand: Inference = (context: OperatorContext) => {
   const x = context.input(0);
   const target = context.input(1);
   const wanted = context.content(context.ofType(target, "int64")) ?? unknownShape(context, target.shape[0]);
-  const shape = broadcastShapes(x.shape, wanted);
+  const shape = broadcastShapes(x.shape, wanted, context.loose);
   if (shape === undefined) context.fail(`${formatShape(x.shape)} does not expand to ${formatShape(wanted)}`);
   return [{ dtype: x.dtype, shape }];
 };
@@ -85,7 +85,7 @@ const concat: Inference = (context: OperatorContext) => {
   for (const part of parts) {
     const fits =
       part.shape.length === first.shape.length &&
-      part.shape.every((size, at) => at === axis || size === first.shape[at]);
+      part.shape.every((size, at) => at === axis || context.fits(size, first.shape[at]));
     if (!fits)
       context.fail(`${formatShape(first.shape)} and ${formatShape(part.shape)} do not join along axis ${axis}`);
   }

@@ -1,9 +1,9 @@
-import { broadcastShapes, formatShape, type Shape } from "../shape.js";
+import { broadcastShapes, formatShape, mayEqual, type Shape } from "../shape.js";
 import type { Inference, OperatorContext } from "./operator-context.js";
 
 function contract(context: OperatorContext, left: Shape, right: Shape, inner: readonly unknown[]): void {
   const [a, b] = inner;
-  if (a !== b && typeof a === typeof b) {
+  if (a !== b && typeof a === typeof b && !(context.loose && typeof a === "string")) {
     context.fail(`the shapes ${formatShape(left)} and ${formatShape(right)} do not multiply: ${a} is not ${b}`);
   }
 }
@@ -17,7 +17,7 @@ const matMul: Inference = (context: OperatorContext) => {
   const left = a.shape.length === 1 ? [1, ...a.shape] : a.shape;
   const right = b.shape.length === 1 ? [...b.shape, 1] : b.shape;
   contract(context, a.shape, b.shape, [left.at(-1), right.at(-2)]);
-  const batch = broadcastShapes(left.slice(0, -2), right.slice(0, -2));
+  const batch = broadcastShapes(left.slice(0, -2), right.slice(0, -2), context.loose);
   if (batch === undefined) {
     context.fail(`the leading axes of ${formatShape(a.shape)} and ${formatShape(b.shape)} do not broadcast`);
   }
@@ -39,8 +39,8 @@ const gemm: Inference = (context: OperatorContext) => {
   contract(context, left, right, [left[1], right[0]]);
   const shape = [...left.slice(0, 1), ...right.slice(1)];
   if (c !== undefined) {
-    const sum = broadcastShapes(shape, c.shape);
-    if (sum === undefined || formatShape(sum) !== formatShape(shape)) {
+    const sum = broadcastShapes(shape, c.shape, context.loose);
+    if (sum === undefined || !mayEqual(sum, shape)) {
       context.fail(`the addend ${formatShape(c.shape)} does not broadcast to ${formatShape(shape)}`);
     }
   }

@@ -1,7 +1,8 @@
 import { AttuneError } from "../../errors/index.js";
 import { type DataType, isFloating } from "../data-type.js";
 import { broadcastShapes, type Dimension, formatShape, type Shape } from "../shape.js";
-import { type Attributes, FloatAttribute, type Value, type ValueType } from "../value.js";
+import type { TensorData } from "../tensor-proto.js";
+import { type Attributes, FloatAttribute, type GraphNode, type Value, type ValueType } from "../value.js";
 
 /** Infers the types of a node's outputs from its inputs and attributes, refusing what the operator does not take. */
 export type Inference = (context: OperatorContext) => ValueType[];
@@ -9,18 +10,31 @@ export type Inference = (context: OperatorContext) => ValueType[];
 /** What an inference may look at, and how it refuses. */
 export class OperatorContext {
   constructor(
-    readonly nodeName: string,
-    readonly opType: string,
-    readonly inputs: readonly (Value | undefined)[],
-    private readonly attributes: Attributes,
+    private readonly node: Omit<GraphNode, "outputs">,
     private readonly contents: ReadonlyMap<string, readonly Dimension[]>,
-    /** A name for a dimension that nothing known determines. */
-    readonly freshDimension: () => string,
+    private readonly freshName: (stem: string) => string,
+    /** True where dimensions of different names may be one size. */
+    readonly loose: boolean,
+    private readonly initializers: ReadonlyMap<string, TensorData>,
   ) {}
+
+  get inputs(): readonly (Value | undefined)[] {
+    return this.node.inputs;
+  }
 
   /** @throws invalid_model always, naming the node */
   fail(reason: string): never {
-    throw new AttuneError("invalid_model", `Node "${this.nodeName}" (${this.opType}): ${reason}.`);
+    throw new AttuneError("invalid_model", `Node "${this.node.name}" (${this.node.opType}): ${reason}.`);
+  }
+
+  /** A name for a dimension that nothing known determines. */
+  freshDimension(): string {
+    return this.freshName("unknown");
+  }
+
+  /** A name for an integer that nothing known determines, and which may be negative. */
+  freshNumber(): string {
+    return this.freshName("number");
   }
 
   /** The input at a position. @throws invalid_model when it is left out */
@@ -41,6 +55,11 @@ export class OperatorContext {
     return value === undefined ? undefined : this.contents.get(value.name);
   }
 
+  /** The data of an input that is an initializer or constant. */
+  data(value: Value | undefined): TensorData | undefined {
+    return value === undefined ? undefined : this.initializers.get(value.name);
+  }
+
   /** The elements of an integer input, where all are known numbers. */
   numbers(value: Value | undefined): readonly number[] | undefined {
     const content = this.content(value);
@@ -48,7 +67,7 @@ export class OperatorContext {
   }
 
   integer(name: string, fallback: number): number {
-    const value = this.attributes[name];
+    const value = this.node.attributes[name];
     if (value === undefined) return fallback;
     const number = typeof value === "bigint" ? Number(value) : value;
     if (typeof number !== "number") this.fail(`the attribute ${name} must be an integer`);
@@ -56,19 +75,19 @@ export class OperatorContext {
   }
 
   number(name: string, fallback: number): number {
-    const value = this.attributes[name];
+    const value = this.node.attributes[name];
     return value instanceof FloatAttribute ? value.value : this.integer(name, fallback);
   }
 
   integers(name: string): readonly number[] | undefined {
-    const value = this.attributes[name];
+    const value = this.node.attributes[name];
     if (value === undefined) return undefined;
     if (!Array.isArray(value)) this.fail(`the attribute ${name} must be a list of integers`);
     return value.map(Number);
   }
 
   attribute(name: string): Attributes[string] {
-    return this.attributes[name];
+    return this.node.attributes[name];
   }
 
   /** An axis counted from the front. @throws invalid_model when it lies outside -rank..rank-1 */
@@ -116,13 +135,18 @@ export class OperatorContext {
   broadcast(values: readonly Value[]): Shape {
     let shape: Shape = [];
     for (const value of values) {
-      const next = broadcastShapes(shape, value.shape);
+      const next = broadcastShapes(shape, value.shape, this.loose);
       if (next === undefined) {
         this.fail(`the shapes ${values.map((each) => formatShape(each.shape)).join(" and ")} do not broadcast`);
       }
       shape = next;
     }
     return shape;
+  }
+
+  /** True where two dimensions are, or may be, one size. */
+  fits(a: Dimension | undefined, b: Dimension | undefined): boolean {
+    return a === b || (this.loose && (typeof a === "string" || typeof b === "string"));
   }
 
   dimension(value: Value, axis: number): Dimension {
