@@ -8,17 +8,17 @@ import { FeedbackGraph } from "./feedback/feedback-graph.js";
 import { type TrainingLine, trainingLines } from "./feedback/training-lines.js";
 import { type JudgedRelation, judgedItems, requireAnchors } from "./gate/judgement.js";
 import { identityWeights } from "./head/head.js";
-import { HeadTrainer } from "./head/head-trainer.js";
-import { type MinedNegatives, mineHardNegatives } from "./miners/hard-negative-miner.js";
+import type { HeadTrainer } from "./head/head-trainer.js";
+import { OnnxHeadTrainer } from "./head/onnx-head-trainer.js";
+import { type Recipe, recipeOf } from "./losses/recipe.js";
+import { openMiner } from "./miners/index.js";
+import type { NegativeMiner } from "./miners/negative-miner.js";
 import { BaseRows } from "./rows/base-rows.js";
 import { LiveRows, MemoryRows, RowFile, readLabels } from "./rows/row-files.js";
 import type { FineTuneTask, NumberedFeedback } from "./task/fine-tune-task.js";
 import { type FineTuneHooks, pauseBetweenSteps } from "./task/hooks.js";
 import { type FineTuneOptions, resolveOptions } from "./task/options.js";
 import { ProgressMeter } from "./task/progress-meter.js";
-
-/** Default margin, in cosine distance or in typical distances of the collection. */
-const DEFAULT_MARGIN = 0.2;
 
 const LONG_TRAINING = 1_000;
 
@@ -54,8 +54,9 @@ export interface FineTuneContext {
   /** Items that can be judged, ascending. */
   anchors: number[];
   lines: TrainingLine[];
-  mined: MinedNegatives;
+  miner: NegativeMiner;
   engine: Engine;
+  recipe: Recipe;
   trainer: HeadTrainer;
   /** Weights (d x d) of the active generation's head, and those that training starts from. */
   active: Float32Array;
@@ -83,16 +84,17 @@ export async function openContext(task: FineTuneTask, hooks: FineTuneHooks): Pro
   requireAnchors(anchors.length);
   const lines = trainingLines(graph, randomStream(seed, STREAMS.lines));
   const engine = await Engine.open({ dimensions, metric, provider, threads });
-  const mined = await mineHardNegatives(engine, base, lines, pause);
-  const sampler = new BatchSampler(graph, lines, mined, options.batchSize, randomStream(seed, STREAMS.refit));
-  const trainer = await HeadTrainer.open({
+  const miner = await openMiner(options.miner, engine, base, lines, pause);
+  const sampler = new BatchSampler(graph, lines, miner, options, randomStream(seed, STREAMS.refit));
+  const recipe = recipeOf(options.loss === "auto" ? "triplet" : options.loss, options, metric, base.scale);
+  const trainer = await OnnxHeadTrainer.open({
     dimensions,
     metric,
     provider,
     threads,
+    recipe,
+    batchNegatives: options.batchNegatives,
     batchSize: Math.max(1, sampler.batchSize),
-    learningRate: options.learningRate,
-    margin: options.margin === undefined ? DEFAULT_MARGIN : options.margin / base.scale,
     identityPenalty: options.weightDecay,
   });
   const active = await readActiveHead(task);
@@ -108,8 +110,9 @@ export async function openContext(task: FineTuneTask, hooks: FineTuneHooks): Pro
     judgedBy,
     anchors,
     lines,
-    mined,
+    miner,
     engine,
+    recipe,
     trainer,
     active,
     start: options.from === "active" ? active : identityWeights(dimensions),

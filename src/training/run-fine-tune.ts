@@ -8,6 +8,7 @@ import { gains, Judge, wholeCollection } from "./gate/judge.js";
 import { headModel, identityWeights } from "./head/head.js";
 import { reEmbed } from "./head/re-embed.js";
 import { type TrainedHead, trainHead } from "./head/training-run.js";
+import { reportedRecipe } from "./losses/recipe.js";
 import { BaseRows } from "./rows/base-rows.js";
 import { LiveRows, MemoryRows, RowFile, type RowSource } from "./rows/row-files.js";
 import type { FineTuneResult, FineTuneTask } from "./task/fine-tune-task.js";
@@ -44,7 +45,7 @@ function refuse(context: FineTuneContext, gate: GateResult): FineTuneResult {
     steps: 0,
     foldSteps: gate.foldSteps,
     provider: context.engine.provider,
-    recipe: { loss: "triplet", learningRate: context.options.learningRate },
+    recipe: reportedRecipe(context.recipe, context.task.metric, context.base.scale),
     timings: { trainingMs: gate.trainingMs, evaluatingMs: gate.evaluatingMs, reEmbeddingMs: 0, totalMs: 0 },
   };
 }

@@ -1,16 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BatchSampler, batchColumns, negativeMask } from "../../src/training/batches/batch-sampler.js";
+import { padBatch } from "../../src/training/batches/batch.js";
+import { BatchSampler } from "../../src/training/batches/batch-sampler.js";
 import { FeedbackGraph } from "../../src/training/feedback/feedback-graph.js";
 import { restrictLines, trainingLines } from "../../src/training/feedback/training-lines.js";
 import { MinedNegatives } from "../../src/training/miners/hard-negative-miner.js";
+import { noMiner, RandomMiner } from "../../src/training/miners/negative-miner.js";
 import { Random } from "../../src/vector/random.js";
 import { seedOf } from "../support/seed.js";
 import { NO_FEEDBACK, naiveComponents, randomFeedback } from "./support.js";
 
 const ITEMS = 80;
 
-test("batches hold no component twice, and no negative from the anchor's component", () => {
+test("batches hold few lines of a component, each item once, and no negative from the anchor's component", () => {
   const random = new Random(seedOf("batches", 104));
   for (let round = 0; round < 150; round++) {
     const feedback = randomFeedback(random, ITEMS);
@@ -22,28 +24,42 @@ test("batches hold no component twice, and no negative from the anchor's compone
     // Every item is a candidate: the sampler must leave out those that feedback ties to the anchor.
     const everything = random.shuffle(Array.from({ length: ITEMS }, (_, item) => item));
     for (const { anchor, positives } of lines) for (const p of positives) mined.set(anchor, p, everything);
-    const sampler = new BatchSampler(graph, lines, mined, 8, random);
+    const itemsPerComponent = 1 + random.integer(3);
+    const sampler = new BatchSampler(graph, lines, mined, { batchSize: 8, itemsPerComponent }, random);
     for (let step = 0; step < 12; step++) {
-      const batch = sampler.next();
-      assert.ok(batch.length > 0 && batch.length <= 8);
-      const components = batch.map((line) => component[line.anchor]);
-      assert.equal(new Set(components).size, batch.length, "a component stands in the batch once");
-      const columns = batchColumns(batch, 8);
-      const mask = negativeMask(graph, batch, 8);
-      batch.forEach((line, row) => {
-        const marks = graph.marked(line.anchor);
-        if (line.alone) assert.ok(line.positive === line.anchor && marks.includes(line.negative));
-        else assert.equal(component[line.positive], component[line.anchor]);
-        if (marks.length > 0) assert.ok(marks.includes(line.negative), "marks come before mining");
-        if (line.negative >= 0) assert.notEqual(component[line.negative], component[line.anchor]);
-        for (let column = 0; column < 24; column++) {
-          const item = columns[column]!;
-          const own = column === 16 + row;
-          const valid = item >= 0 && component[item] !== component[line.anchor] && (!line.alone || own);
-          assert.equal(mask[row * 24 + column], valid ? 1 : 0);
+      const { items, anchors, positives, negatives } = sampler.next();
+      const width = items.length;
+      assert.ok(anchors.length > 0 && anchors.length <= 8 && width <= 24);
+      assert.equal(new Set(items).size, width, "an item stands once");
+      const linesOf = new Map<number, number>();
+      for (const row of anchors) linesOf.set(component[items[row]!]!, (linesOf.get(component[items[row]!]!) ?? 0) + 1);
+      assert.ok(Math.max(...linesOf.values()) <= itemsPerComponent, "few lines of a component");
+      anchors.forEach((row, i) => {
+        const anchor = items[row]!;
+        const line = negatives.subarray(i * width, (i + 1) * width);
+        const marks = graph.marked(anchor);
+        if (positives[i] === row) {
+          assert.ok(!graph.hasPositive(anchor) || marks.length > 0);
+          const negative = [...items].filter((_, j) => line[j] === 1);
+          assert.ok(negative.length === 1 && marks.includes(negative[0]!), "a lone anchor has one marked item");
+          return;
         }
+        assert.ok(graph.isPositive(anchor, items[positives[i]!]!));
+        if (marks.length > 0)
+          assert.ok(
+            items.some((item) => marks.includes(item)),
+            "marks come along",
+          );
+        for (const [j, item] of items.entries()) assert.equal(line[j], component[item] === component[anchor] ? 0 : 1);
       });
-      assert.ok(mask.subarray(batch.length * 24).every((value) => value === 0));
+      const padded = padBatch({ items, anchors, positives, negatives }, 8, 24);
+      for (let i = 0; i < 8; i++) {
+        for (let j = 0; j < 24; j++) {
+          const expected = i < anchors.length && j < width ? negatives[i * width + j] : 0;
+          assert.equal(padded.negatives[i * 24 + j], expected);
+        }
+      }
+      assert.ok(padded.items.subarray(width).every((item) => item === -1));
     }
   }
 });
@@ -53,9 +69,10 @@ test("an epoch shows every line once", () => {
   const graph = new FeedbackGraph({ ...NO_FEEDBACK, triplets });
   const lines = trainingLines(graph, new Random(1));
   assert.equal(lines.length, 30);
-  const sampler = new BatchSampler(graph, lines, new MinedNegatives(), 10, new Random(2));
+  const sampler = new BatchSampler(graph, lines, noMiner, { batchSize: 10 }, new Random(2));
   assert.equal(sampler.stepsPerEpoch, 3);
-  const anchors = [sampler.next(), sampler.next(), sampler.next()].flat().map((line) => line.anchor);
+  const batches = [sampler.next(), sampler.next(), sampler.next()];
+  const anchors = batches.flatMap(({ items, anchors }) => [...anchors].map((row) => items[row]!));
   assert.deepEqual(
     anchors.sort((a, b) => a - b),
     triplets.map(([anchor]) => anchor),
@@ -102,4 +119,32 @@ test("restricted to what is visible, lines keep no positive and no mark that is 
       assert.ok(line.alone || line.positives.every((item) => visible.isPositive(line.anchor, item)));
     }
   }
+});
+
+test("with items of few labels, a batch of P components x K items holds little more than its anchors", () => {
+  const labels = Array.from({ length: 200 }, (_, item): [number, string] => [item, `label ${item % 10}`]);
+  const graph = new FeedbackGraph({ ...NO_FEEDBACK, labels });
+  const random = new Random(seedOf("p x k", 110));
+  const lines = trainingLines(graph, random);
+  const sampler = new BatchSampler(graph, lines, noMiner, { batchSize: 32, itemsPerComponent: 4 }, random);
+  assert.equal(sampler.batchSize, 32);
+  assert.equal(sampler.stepsPerEpoch, 200 / 32);
+  const { items, anchors, positives } = sampler.next();
+  assert.equal(items.length, 32, "positives are anchors of other lines");
+  assert.equal(anchors.length, 32);
+  assert.equal(new Set(Array.from(items, (item) => item % 10)).size, 8);
+  for (const [i, row] of anchors.entries()) assert.equal(items[row]! % 10, items[positives[i]!]! % 10);
+});
+
+test("a random miner offers any item that is not known to be similar, and none where all are", () => {
+  const labels = Array.from({ length: 8 }, (_, item): [number, string] => [item, "a"]);
+  const graph = new FeedbackGraph({ ...NO_FEEDBACK, labels });
+  const [line] = trainingLines(graph, new Random(1));
+  const random = new Random(seedOf("random miner", 111));
+  const found = new Set(Array.from({ length: 100 }, () => new RandomMiner(12).negative(graph, line!, 1, random)));
+  assert.deepEqual(
+    [...found].filter((item) => item >= 0).sort((a, b) => a - b),
+    [8, 9, 10, 11],
+  );
+  assert.equal(new RandomMiner(8).negative(graph, line!, 1, random), -1);
 });

@@ -4,134 +4,162 @@ import { differentiate, encodeModel, GraphBuilder } from "../../src/onnx/index.j
 import { openSession } from "../../src/runtime/index.js";
 import { floats, tensor } from "../../src/training/engines/engine.js";
 import { graphOperations } from "../../src/training/engines/graph-operations.js";
-import { tripletLoss } from "../../src/training/losses/triplet.js";
-import type { Metric } from "../../src/vector/metric.js";
+import { LOSS_NAMES, type LossName } from "../../src/training/index.js";
+import { batchLoss, LOSSES } from "../../src/training/losses/index.js";
 import { Random } from "../../src/vector/random.js";
 import { seedOf } from "../support/seed.js";
+import { type NaiveBatch, type NaiveSettings, naiveLoss } from "./naive-losses.js";
 
-const [N, M, D] = [5, 9, 4];
+const [N, R, D] = [5, 12, 4];
+const METRICS = ["cosine", "euclidean"] as const;
+const CHOICES = ["all", "hard", "semi-hard"] as const;
 
-type Rows = number[][];
-interface Batch {
-  anchors: Rows;
-  positives: Rows;
-  candidates: Rows;
-  negatives: Rows;
+interface Found {
+  loss: number;
+  /** With respect to the rows, R x d. */
+  gradient: Float32Array;
 }
 
-function distance(metric: Metric, a: number[], b: number[]): number {
-  const dot = (x: number[], y: number[]) => x.reduce((sum, value, i) => sum + value * y[i]!, 0);
-  if (metric === "cosine") return 1 - dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
-  return Math.sqrt(a.reduce((sum, value, i) => sum + (value - b[i]!) ** 2, 0));
-}
-
-/** The loss by loops over every triplet, in float64. */
-function naiveLoss(metric: Metric, { anchors, positives, candidates, negatives }: Batch, margin: number): number {
-  let sum = 0;
-  let active = 0;
-  for (let i = 0; i < anchors.length; i++) {
-    for (let j = 0; j < candidates.length; j++) {
-      if (negatives[i]![j] === 0) continue;
-      const violation =
-        distance(metric, anchors[i]!, positives[i]!) - distance(metric, anchors[i]!, candidates[j]!) + margin;
-      if (violation <= 0) continue;
-      sum += violation;
-      active++;
-    }
-  }
-  return active === 0 ? 0 : sum / active;
-}
-
-/** Loss and gradients by the graph. */
-async function graphLoss(metric: Metric, batch: Batch, margin: number) {
+/** Loss and gradient by the graph. */
+async function openLoss(name: LossName, { metric, batchNegatives }: NaiveSettings) {
   const graph = new GraphBuilder("loss");
-  const ops = graphOperations(graph);
-  const input = {
-    anchors: graph.input("anchors", "float32", [N, D]),
-    positives: graph.input("positives", "float32", [N, D]),
-    candidates: graph.input("candidates", "float32", [M, D]),
-    negatives: graph.input("negatives", "float32", [N, M]),
+  const rows = graph.input("rows", "float32", ["R", D]);
+  const batch = {
+    rows,
+    anchors: graph.input("anchors", "int32", ["n"]),
+    positives: graph.input("positives", "int32", ["n"]),
+    negatives: graph.input("negatives", "float32", ["n", "R"]),
   };
-  const loss = tripletLoss(ops, input, { metric, margin: graph.constant(margin) });
-  const trained = [input.anchors, input.positives, input.candidates];
-  const gradients = differentiate(graph, loss, trained);
+  const scalar = (given: string) => graph.input(given, "float32", []);
+  const settings = { metric, batchNegatives, margin: scalar("margin"), temperature: scalar("temperature") };
+  const loss = batchLoss(graphOperations(graph), LOSSES[name], batch, settings);
+  const [gradient] = differentiate(graph, loss, [rows]);
   graph.output(loss, "loss");
-  for (const [i, gradient] of gradients.entries()) graph.output(gradient, `gradient${i}`);
+  graph.output(gradient!, "gradient");
   const session = await openSession(encodeModel(graph.model()), { provider: "cpu", threads: 1 });
-  const feed = (rows: Rows) => tensor(Float32Array.from(rows.flat()), [rows.length, rows[0]!.length]);
-  const outputs = await session.run({
-    anchors: feed(batch.anchors),
-    positives: feed(batch.positives),
-    candidates: feed(batch.candidates),
-    negatives: feed(batch.negatives),
+  const feed = (lines: number[][]) => tensor(Float32Array.from(lines.flat()), [lines.length, lines[0]!.length]);
+  const positions = (rows: number[]) => ({
+    dtype: "int32" as const,
+    shape: [rows.length],
+    data: Int32Array.from(rows),
   });
-  await session.close();
-  return { loss: floats(outputs, "loss")[0]!, gradients: [0, 1, 2].map((i) => floats(outputs, `gradient${i}`)) };
-}
-
-function randomBatch(random: Random): Batch {
-  const rows = (count: number) =>
-    Array.from({ length: count }, () => Array.from({ length: D }, () => Math.fround(random.normal())));
   return {
-    anchors: rows(N),
-    positives: rows(N),
-    candidates: rows(M),
-    negatives: Array.from({ length: N }, () => Array.from({ length: M }, () => (random.uniform() < 0.7 ? 1 : 0))),
+    async look(given: NaiveBatch, { margin, temperature }: NaiveSettings): Promise<Found> {
+      const outputs = await session.run({
+        rows: feed(given.rows),
+        anchors: positions(given.anchors),
+        positives: positions(given.positives),
+        negatives: feed(given.negatives),
+        margin: tensor(Float32Array.of(margin), []),
+        temperature: tensor(Float32Array.of(temperature), []),
+      });
+      return { loss: floats(outputs, "loss")[0]!, gradient: floats(outputs, "gradient").slice() };
+    },
+    close: () => session.close(),
   };
 }
 
-for (const metric of ["cosine", "euclidean"] as const) {
-  test(`triplet loss under ${metric} agrees with naive loops, its gradient with their finite differences`, async () => {
-    const random = new Random(seedOf(`triplet ${metric}`, 106));
-    for (let round = 0; round < 5; round++) {
-      const batch = randomBatch(random);
-      const margin = [0.05, 0.2, 0.5, 1, 2][round]!;
-      const { loss, gradients } = await graphLoss(metric, batch, margin);
-      assert.ok(Math.abs(loss - naiveLoss(metric, batch, margin)) < 1e-5);
-      [batch.anchors, batch.positives, batch.candidates].forEach((rows, which) => {
-        rows.forEach((row, i) => {
-          row.forEach((value, k) => {
-            const at = (moved: number) => {
-              row[k] = moved;
-              return naiveLoss(metric, batch, margin);
-            };
-            const slope = (at(value + 1e-6) - at(value - 1e-6)) / 2e-6;
-            row[k] = value;
-            const found = gradients[which]![i * D + k]!;
-            assert.ok(Math.abs(found - slope) < 2e-4 * Math.max(1, Math.abs(slope)), `${found} is not ${slope}`);
-          });
-        });
-      });
-    }
-  });
+async function graphLoss(name: LossName, batch: NaiveBatch, settings: NaiveSettings): Promise<Found> {
+  const opened = await openLoss(name, settings);
+  const found = await opened.look(batch, settings);
+  await opened.close();
+  return found;
+}
 
-  test(`a batch with no valid or no active triplet under ${metric} gives loss 0 and gradient 0`, async () => {
-    const random = new Random(107);
-    const nothing = randomBatch(random);
-    nothing.negatives = nothing.negatives.map((row) => row.map(() => 0));
-    const ordered = randomBatch(random);
-    ordered.positives = ordered.anchors.map((row) => [...row]);
-    const padded = randomBatch(random);
-    padded.anchors[0] = [0, 0, 0, 0];
-    padded.positives[0] = [0, 0, 0, 0];
-    padded.candidates[0] = [0, 0, 0, 0];
-    padded.negatives = padded.negatives.map((row, i) => row.map((value, j) => (i === 0 || j === 0 ? 0 : value)));
-    for (const [batch, margin] of [
-      [nothing, 0.5],
-      [ordered, 1e-6],
-    ] as const) {
-      const { loss, gradients } = await graphLoss(metric, batch, margin);
-      assert.equal(loss, 0);
-      for (const gradient of gradients) assert.ok(gradient.every((value) => value === 0));
-    }
-    const { loss, gradients } = await graphLoss(metric, padded, 0.5);
-    assert.ok(Number.isFinite(loss));
-    for (const gradient of gradients) {
-      assert.ok(gradient.every(Number.isFinite));
-      assert.ok(
-        gradient.subarray(0, D).every((value) => value === 0),
-        "rows of padding get no gradient",
-      );
-    }
-  });
+/** Rows 0 to n - 1 are anchors, the next n their positives; some serve two lines, and one anchor is its own positive. */
+function randomBatch(random: Random): NaiveBatch {
+  const rows = Array.from({ length: R }, () => Array.from({ length: D }, () => Math.fround(random.normal())));
+  const anchors = Array.from({ length: N }, (_, i) => i);
+  const positives = anchors.map((i) => N + i);
+  positives[1] = 0;
+  positives[2] = 2;
+  const negatives = anchors.map((anchor, i) =>
+    rows.map((_, j) => (j !== anchor && j !== positives[i] && random.uniform() < 0.7 ? 1 : 0)),
+  );
+  return { rows, anchors, positives, negatives };
+}
+
+function settingsOf(metric: NaiveSettings["metric"], changes: Partial<NaiveSettings> = {}): NaiveSettings {
+  return { metric, margin: 0.5, temperature: 0.4, batchNegatives: "all", ...changes };
+}
+
+for (const name of LOSS_NAMES) {
+  for (const metric of METRICS) {
+    test(`${name} under ${metric} agrees with naive loops, its gradient with their finite differences`, async () => {
+      const random = new Random(seedOf(`${name} ${metric}`, 106));
+      for (const batchNegatives of CHOICES) {
+        const opened = await openLoss(name, settingsOf(metric, { batchNegatives }));
+        for (const [margin, temperature] of [
+          [0.05, 1],
+          [0.3, 0.3],
+          [1.2, 0.1],
+        ] as const) {
+          const settings = settingsOf(metric, { margin, temperature, batchNegatives });
+          const batch = randomBatch(random);
+          const { loss, gradient } = await opened.look(batch, settings);
+          const expected = naiveLoss(name, batch, settings);
+          assert.ok(Math.abs(loss - expected) < 2e-5 * Math.max(1, expected), `${loss} is not ${expected}`);
+          batch.rows.forEach((row, i) => {
+            row.forEach((value, k) => {
+              const at = (moved: number) => {
+                row[k] = moved;
+                return naiveLoss(name, batch, settings);
+              };
+              const slope = (at(value + 1e-6) - at(value - 1e-6)) / 2e-6;
+              row[k] = value;
+              const found = gradient[i * D + k]!;
+              const tolerance = 5e-4 * Math.max(1, Math.abs(slope));
+              assert.ok(Math.abs(found - slope) < tolerance, `row ${i}: ${found} is not ${slope}`);
+            });
+          });
+        }
+        await opened.close();
+      }
+    });
+
+    test(`${name} under ${metric}: without a valid pair the loss is 0 and so is the gradient`, async () => {
+      const random = new Random(seedOf(`${name} ${metric} nothing`, 107));
+      for (const batchNegatives of CHOICES) {
+        const settings = settingsOf(metric, { batchNegatives });
+        const none = randomBatch(random);
+        none.negatives = none.negatives.map((line) => line.map(() => 0));
+        const one: NaiveBatch = { rows: [[1, 2, 3, 4]], anchors: [0], positives: [0], negatives: [[0]] };
+        for (const batch of [none, one]) {
+          const { loss, gradient } = await graphLoss(name, batch, settings);
+          assert.equal(loss, 0);
+          assert.ok(gradient.every((value) => value === 0));
+        }
+      }
+    });
+
+    test(`${name} under ${metric}: identical and zero rows give numbers, filling gets no gradient`, async () => {
+      const random = new Random(seedOf(`${name} ${metric} degenerate`, 108));
+      for (const batchNegatives of CHOICES) {
+        const settings = settingsOf(metric, { batchNegatives });
+        const zero = randomBatch(random);
+        zero.rows = zero.rows.map((row) => row.map(() => 0));
+        const identical = randomBatch(random);
+        identical.rows = identical.rows.map(() => [0.5, -1, 0.25, 2]);
+        for (const batch of [zero, identical]) {
+          const { loss, gradient } = await graphLoss(name, batch, settings);
+          assert.ok(Number.isFinite(loss));
+          // The penalty of N-pair is on lengths, which identical rows have too.
+          const isStill = (value: number) => Math.abs(value) < 1e-3;
+          if (batch === zero) assert.ok(gradient.every((value) => value === 0));
+          else if (name === "n-pair") assert.ok(gradient.every(Number.isFinite));
+          else assert.ok(gradient.every(isStill), `${gradient}`);
+        }
+        const filled = randomBatch(random);
+        filled.rows[0] = [0, 0, 0, 0];
+        filled.positives = filled.positives.map((row, i) => (i === 0 || row === 0 ? filled.anchors[i]! : row));
+        filled.negatives = filled.negatives.map((line, i) => line.map((value, j) => (i === 0 || j === 0 ? 0 : value)));
+        const { loss, gradient } = await graphLoss(name, filled, settings);
+        const without = { ...filled, anchors: filled.anchors.slice(1), positives: filled.positives.slice(1) };
+        without.negatives = filled.negatives.slice(1);
+        assert.ok(Math.abs(loss - naiveLoss(name, without, settings)) < 1e-4);
+        assert.ok(gradient.every(Number.isFinite));
+        assert.ok(gradient.subarray(0, D).every((value) => value === 0));
+      }
+    });
+  }
 }

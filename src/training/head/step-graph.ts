@@ -1,15 +1,19 @@
 import { differentiate, encodeModel, GraphBuilder } from "../../onnx/index.js";
 import type { Metric } from "../../vector/metric.js";
 import { graphOperations } from "../engines/graph-operations.js";
-import type { Loss } from "../losses/loss.js";
+import { batchLoss, type LossDefinition } from "../losses/index.js";
 import { adamWStep } from "../optimizer/adam-w.js";
+import type { FineTuneOptions } from "../task/options.js";
 
 export interface StepGraphOptions {
   dimensions: number;
-  /** Lines of a batch, n. */
+  /** Anchors of a batch, n. */
   batchSize: number;
+  /** Rows of a batch, R. */
+  rows: number;
   metric: Metric;
-  loss: Loss;
+  loss: LossDefinition;
+  batchNegatives: FineTuneOptions["batchNegatives"];
 }
 
 /**
@@ -18,29 +22,29 @@ export interface StepGraphOptions {
  * The head is I + deviation, and the deviation is what is trained: it starts at 0, the identity, and AdamW's decay
  * pulls it back there, so the decay is the penalty on the distance from the identity.
  *
- * In: `rows` (3n, d): base vectors of n anchors, their positives, their negatives; `negatives` (n, 3n), see `LossInput`;
- * `deviation`, `mean`, `variance` (d, d); scalars `margin`, `stepSize`, `rootCorrection`, `keep` (see `adamWFactors`).
+ * In: `rows` (R, d), base vectors; `anchors` and `positives` (n, int32) and `negatives` (n, R), see `Batch`;
+ * `deviation`, `mean`, `variance` (d, d); scalars `margin`, `temperature`, `stepSize`, `rootCorrection`, `keep` (see `adamWFactors`).
  * Out: `loss` (scalar), `nextDeviation`, `nextMean`, `nextVariance` (d, d).
  */
-export function stepModel({ dimensions: d, batchSize: n, metric, loss }: StepGraphOptions): Uint8Array {
+export function stepModel(options: StepGraphOptions): Uint8Array {
+  const { dimensions: d, batchSize: n, rows: count, metric, loss, batchNegatives } = options;
   const graph = new GraphBuilder("head_training_step");
   const ops = graphOperations(graph);
   const scalar = (name: string) => graph.input(name, "float32", []);
-  const rows = graph.input("rows", "float32", [3 * n, d]);
-  const negatives = graph.input("negatives", "float32", [n, 3 * n]);
+  const base = graph.input("rows", "float32", [count, d]);
   const state = {
     parameter: graph.input("deviation", "float32", [d, d]),
     mean: graph.input("mean", "float32", [d, d]),
     variance: graph.input("variance", "float32", [d, d]),
   };
-  const candidates = ops.add(rows, ops.matMul(rows, state.parameter));
-  const input = {
-    anchors: ops.rows(candidates, 0, n),
-    positives: ops.rows(candidates, n, 2 * n),
-    candidates,
-    negatives,
+  const batch = {
+    rows: ops.add(base, ops.matMul(base, state.parameter)),
+    anchors: graph.input("anchors", "int32", [n]),
+    positives: graph.input("positives", "int32", [n]),
+    negatives: graph.input("negatives", "float32", [n, count]),
   };
-  const value = loss(ops, input, { metric, margin: scalar("margin") });
+  const settings = { metric, margin: scalar("margin"), temperature: scalar("temperature"), batchNegatives };
+  const value = batchLoss(ops, loss, batch, settings);
   const [gradient] = differentiate(graph, value, [state.parameter]);
   if (gradient === undefined) throw new Error("differentiate returned no gradient for the one parameter");
   const factors = { stepSize: scalar("stepSize"), rootCorrection: scalar("rootCorrection"), keep: scalar("keep") };

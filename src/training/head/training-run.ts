@@ -45,33 +45,33 @@ export async function trainHead(
   plan: TrainingPlan,
   validation?: Validation,
 ): Promise<TrainedHead> {
-  const { trainer, base, meter, mined, options, start } = context;
+  const { trainer, base, meter, miner, options, start } = context;
   const { graph, lines, steps, random } = plan;
   const curve: LossPoint[] = [];
   if (lines.length === 0) return { weights: start, steps: 0, curve };
-  const sampler = new BatchSampler(graph, lines, mined, options.batchSize, random);
+  const sampler = new BatchSampler(graph, lines, miner, { batchSize: options.batchSize }, random);
   const look = validation && (await lookout(context, validation));
   const stopping = new EarlyStopping(start, PATIENCE);
   const interval = checkpointInterval(steps);
-  const state = trainer.start(start);
+  const training = trainer.start(start);
   let losses: number[] = [];
-  while (state.steps < steps) {
-    losses.push(await trainer.step(state, graph, base, sampler.next()));
+  while (training.steps < steps) {
+    losses.push(await training.step(sampler.next(), base));
     meter.advance(1);
     await context.pause();
-    if (state.steps % interval !== 0 && state.steps < steps) continue;
-    const point: LossPoint = { step: state.steps, loss: meanOf(losses) };
+    if (training.steps % interval !== 0 && training.steps < steps) continue;
+    const point: LossPoint = { step: training.steps, loss: meanOf(losses) };
     losses = [];
     curve.push(point);
     if (look === undefined) continue;
-    const weights = await trainer.weights(state);
+    const weights = await training.weights();
     point.validation = await look(weights);
-    if (!stopping.look(state.steps, point.validation, () => weights)) break;
+    if (!stopping.look(training.steps, point.validation, () => weights)) break;
   }
-  meter.drop(steps - state.steps);
-  const last = await trainer.weights(state);
-  trainer.release(state);
-  if (look === undefined) return { weights: last, steps: state.steps, curve };
+  meter.drop(steps - training.steps);
+  const last = await training.weights();
+  training.release();
+  if (look === undefined) return { weights: last, steps: training.steps, curve };
   return { weights: stopping.best.kept, steps: stopping.best.steps, curve };
 }
 

@@ -1,5 +1,5 @@
-import { pairwiseDistances, prepareRows, rowDistances } from "./distances.js";
-import type { Loss } from "./loss.js";
+import { compare, meanOver } from "./comparison.js";
+import type { Loss, LossDefinition } from "./loss.js";
 
 /**
  * Triplet loss with margin over every valid triplet of a batch: the anchor's positive shall be closer than each of its
@@ -11,12 +11,16 @@ import type { Loss } from "./loss.js";
  *
  * Paper: Schroff, Kalenichenko, Philbin, "FaceNet", CVPR 2015; the mean over active terms: Hermans, Beyer, Leibe 2017.
  */
-export const tripletLoss: Loss = (ops, { anchors, positives, candidates, negatives }, { metric, margin }) => {
-  const from = prepareRows(ops, metric, anchors);
-  const toPositive = rowDistances(ops, metric, from, prepareRows(ops, metric, positives));
-  const toCandidates = pairwiseDistances(ops, metric, from, prepareRows(ops, metric, candidates));
-  const violation = ops.relu(ops.add(ops.sub(toPositive, toCandidates), margin));
+const tripletLoss: Loss = (ops, input, settings) => {
+  const { toPositive, toCandidates, negatives } = compare(ops, input, settings);
+  const violation = ops.relu(ops.add(ops.sub(toPositive, toCandidates), settings.margin));
   const terms = ops.mul(violation, negatives);
-  const active = ops.sum(ops.isPositive(terms));
-  return ops.div(ops.sum(terms), ops.atLeast(active, 1));
+  return meanOver(ops, terms, ops.isPositive(terms));
+};
+
+export const triplet: LossDefinition = {
+  name: "triplet",
+  loss: tripletLoss,
+  raw: false,
+  defaults: { cosine: { margin: 0.2 }, euclidean: { margin: 0.2 } },
 };

@@ -1,10 +1,13 @@
 import { metricOf } from "../../vector/metric.js";
+import type { Random } from "../../vector/random.js";
 import { TopK } from "../../vector/top-k.js";
 import type { Engine } from "../engines/engine.js";
+import type { FeedbackGraph } from "../feedback/feedback-graph.js";
 import type { TrainingLine } from "../feedback/training-lines.js";
 import { type ClosenessBlock, closenessOf, scanCloseness } from "../gate/closeness-scan.js";
 import { identityWeights } from "../head/head.js";
 import type { BaseRows } from "../rows/base-rows.js";
+import type { NegativeMiner } from "./negative-miner.js";
 
 /** Candidates kept for each anchor and positive; some fall away later, when they turn out to be tied to the anchor. */
 const CANDIDATES = 32;
@@ -17,8 +20,11 @@ const ANCHORS_AT_ONCE = 2_048;
  * their negatives from their batch alone. */
 const MAXIMUM_ANCHORS = 4_096;
 
+/** How many of the hardest candidates a line draws its negative from. */
+const CHOICES = 4;
+
 /** Hard negatives by anchor and positive. */
-export class MinedNegatives {
+export class MinedNegatives implements NegativeMiner {
   readonly #candidates = new Map<string, readonly number[]>();
 
   /** Items near the anchor in the untuned embedding, nearest first, whoever they are; empty where none was mined. */
@@ -28,6 +34,16 @@ export class MinedNegatives {
 
   set(anchor: number, positive: number, candidates: readonly number[]): void {
     this.#candidates.set(`${anchor},${positive}`, candidates);
+  }
+
+  /** One of the hardest candidates that are not known to be similar; of those with another label, where there are any. */
+  negative(graph: FeedbackGraph, { anchor }: TrainingLine, positive: number, random: Random): number {
+    const candidates = this.of(anchor, positive);
+    // Marked by label comes before unmarked, as any mark does.
+    const otherLabel = candidates.filter((item) => graph.isOtherLabel(anchor, item));
+    const pool = otherLabel.length > 0 ? otherLabel : candidates.filter((item) => !graph.isKnownSimilar(anchor, item));
+    const hardest = pool.slice(0, CHOICES);
+    return hardest[random.integer(Math.max(1, hardest.length))] ?? -1;
   }
 }
 
