@@ -1,15 +1,26 @@
 import "../runtime/telemetry.js";
 
 export { defaultCacheDirectory } from "./cache-directory.js";
+export { embeddingGraph } from "./embedding-graph.js";
 export type {
   EncodeOptions,
   EncodeResult,
   Encoder,
   EncoderIdentity,
+  EncoderInput,
   OpenEncoderOptions,
   Pooling,
   PreparationProgress,
 } from "./encoder.js";
-export { openEncoder } from "./open-encoder.js";
+export type { ImagePreprocessing, PerChannel } from "./inputs/image-preprocessing.js";
+export type { ModelInputs, PreparedImage, PreparedInput, PreparedText } from "./inputs/model-inputs.js";
+export { openModelInputs } from "./inputs/open-model-inputs.js";
+export type {
+  ImageModelDescription,
+  Modality,
+  ModelDescription,
+  TextModelDescription,
+} from "./model-description.js";
+export { type DescribeEncoderOptions, describeEncoder, openEncoder } from "./open-encoder.js";
+export { chooseOutput } from "./outputs.js";
 export { type PreparedModel, type PrepareOptions, prepareBuiltInModel } from "./use-lite/prepare.js";
-export type { ModelDescription } from "./worker/protocol.js";

@@ -1,11 +1,14 @@
 import { defaultCacheDirectory } from "./cache-directory.js";
 import type { Encoder, OpenEncoderOptions } from "./encoder.js";
 import { parseEncoderSpec } from "./encoder-spec.js";
+import type { ModelDescription } from "./model-description.js";
 import { describeDirectory } from "./sources/directory-source.js";
 import { fetchFromHub } from "./sources/hub-source.js";
+import { checksumOfModel } from "./sources/model-checksum.js";
 import { describeUseLite } from "./use-lite/prepare.js";
-import type { ModelDescription } from "./worker/protocol.js";
 import { WorkerEncoder } from "./worker/worker-encoder.js";
+
+export type DescribeEncoderOptions = Omit<OpenEncoderOptions, "provider" | "threads">;
 
 /**
  * Opens the encoder that `spec` names: `use-lite` (built in), `file:DIRECTORY`, or `hf:ORGANISATION/REPOSITORY[@REVISION]`.
@@ -15,15 +18,34 @@ import { WorkerEncoder } from "./worker/worker-encoder.js";
  */
 export async function openEncoder(spec: string, options: OpenEncoderOptions = {}): Promise<Encoder> {
   const { provider = "auto", threads, log = () => {} } = options;
-  const model = await describeModel(spec, options);
+  const model = await describeEncoder(spec, options);
   return WorkerEncoder.open(model, { provider, threads, log });
 }
 
-async function describeModel(spec: string, options: OpenEncoderOptions): Promise<ModelDescription> {
+/**
+ * What `openEncoder` does before opening: builds or fetches the files, and says what they are.
+ * @throws unknown_encoder, invalid_encoder
+ */
+export async function describeEncoder(spec: string, options: DescribeEncoderOptions = {}): Promise<ModelDescription> {
+  const description = await describe(spec, options);
+  if (options.model === undefined) return description;
+  const weights = await checksumOfModel(options.model);
+  return withModel(description, options.model, weights);
+}
+
+async function describe(spec: string, options: DescribeEncoderOptions): Promise<ModelDescription> {
   const preparation = { ...options, cacheDirectory: options.cacheDirectory ?? defaultCacheDirectory() };
   const parsed = parseEncoderSpec(spec);
   if (parsed.kind === "built-in") return describeUseLite(preparation);
   if (parsed.kind === "file") return describeDirectory(parsed.directory);
   const { directory, id } = await fetchFromHub(parsed, preparation);
   return describeDirectory(directory, id);
+}
+
+/** The same encoder with other weights. */
+function withModel(description: ModelDescription, modelPath: string, weights: string): ModelDescription {
+  if (description.modality === "text") {
+    return { ...description, modelPath, checksums: { ...description.checksums, weights } };
+  }
+  return { ...description, modelPath, checksums: { ...description.checksums, weights } };
 }

@@ -61,3 +61,12 @@ export function normalizeRows(rows: Float32Array, dimensions: number): void {
     for (let at = 0; at < dimensions; at++) row[at] = (row[at] ?? 0) * scale;
   }
 }
+
+/** The mean of each plane of `size` numbers: (n, channels, height, width) becomes (n, channels). */
+export function meanOfPlanes(data: Float32Array, size: number): Float32Array {
+  return Float32Array.from({ length: size > 0 ? data.length / size : 0 }, (_, plane) => {
+    let sum = 0;
+    for (let at = plane * size; at < (plane + 1) * size; at++) sum += data[at] ?? 0;
+    return sum / size;
+  });
+}

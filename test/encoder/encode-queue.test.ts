@@ -1,19 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Tokenizer } from "../../src/encoder/tokenizers/tokenizer.js";
+import type { EncoderInput, PreparedInput } from "../../src/encoder/index.js";
 import { type BatchModel, EncodeQueue } from "../../src/encoder/worker/encode-queue.js";
 import { Random } from "../../src/vector/index.js";
 import { seedOf } from "../support/seed.js";
 
 /** One token for each letter; a text over 50 letters is cut. */
-const letters: Tokenizer = {
-  padId: 0,
-  tokenize: (text) => ({
-    ids: [...text].slice(0, 50).map((letter) => letter.charCodeAt(0)),
-    truncated: text.length > 50,
-  }),
-};
+const tokenize = (text: string) => ({
+  ids: text === "" ? [0] : [...text].slice(0, 50).map((letter) => letter.charCodeAt(0)),
+  truncated: text.length > 50,
+});
 
 /** "Embeds" a row as its number of tokens and their sum, and keeps the batches it was given. */
 class CountingModel implements BatchModel {
@@ -25,8 +22,13 @@ class CountingModel implements BatchModel {
     private readonly msPerToken = 0,
   ) {}
 
-  async embed(rows: readonly (readonly number[])[]): Promise<Float32Array> {
-    this.batches.push([...rows]);
+  prepare(input: EncoderInput): PreparedInput {
+    return { kind: "tokens", ...tokenize(String(input)) };
+  }
+
+  async embed(batch: readonly PreparedInput[]): Promise<Float32Array> {
+    const rows = batch.map((input) => (input.kind === "tokens" ? input.ids : []));
+    this.batches.push(rows);
     const padded = rows.length * Math.max(...rows.map((row) => row.length));
     if (this.msPerToken > 0) await sleep(padded * this.msPerToken);
     if (rows.some((row) => row.includes("💥".charCodeAt(0)))) throw new Error("the model failed");
@@ -44,10 +46,13 @@ interface Outcome {
 
 function start(model: BatchModel) {
   const outcomes: Outcome[] = [];
-  const queue = new EncodeQueue(letters, model, {
-    onEncoded: (id, vectors, counts) => outcomes.push({ id, vectors, ...counts }),
-    onFailed: (id, error) => outcomes.push({ id, error }),
-  });
+  const queue = new EncodeQueue(
+    { text: model },
+    {
+      onEncoded: (id, vectors, counts) => outcomes.push({ id, vectors, ...counts }),
+      onFailed: (id, error) => outcomes.push({ id, error }),
+    },
+  );
   const settled = async (count: number) => {
     while (outcomes.length < count) await sleep(1);
     return outcomes;
@@ -57,8 +62,8 @@ function start(model: BatchModel) {
 
 const expectedOf = (texts: readonly string[]) =>
   texts.flatMap((text) => {
-    const { ids } = letters.tokenize(text);
-    return [Math.max(1, ids.length), ids.reduce((sum, id) => sum + id, 0)];
+    const { ids } = tokenize(text);
+    return [ids.length, ids.reduce((sum, id) => sum + id, 0)];
   });
 
 describe("the encode queue", () => {
@@ -70,7 +75,7 @@ describe("the encode queue", () => {
       const text = () => "abcdefgh".slice(random.integer(8)).repeat(random.integer(9));
       const requests = Array.from({ length: 60 }, () => Array.from({ length: 1 + random.integer(30) }, text));
       for (const [id, texts] of requests.entries()) {
-        queue.add({ id, texts, priority: random.integer(2) === 0 ? "query" : "bulk" });
+        queue.add({ id, inputs: texts, priority: random.integer(2) === 0 ? "query" : "bulk" });
         if (random.integer(10) === 0) await sleep(1);
       }
       for (const { id, vectors, truncated, tokens } of await settled(requests.length)) {
@@ -78,7 +83,7 @@ describe("the encode queue", () => {
         assert.equal(truncated, requests[id]!.filter((each) => each.length > 50).length);
         assert.equal(
           tokens,
-          requests[id]!.reduce((sum, each) => sum + Math.min(50, each.length), 0),
+          requests[id]!.reduce((sum, each) => sum + tokenize(each).ids.length, 0),
         );
       }
       assert.ok(model.batches.length < requests.flat().length, "texts are merged into batches");
@@ -90,7 +95,7 @@ describe("the encode queue", () => {
   it("merges requests of one text each into one batch, and pads little", async () => {
     const model = new CountingModel();
     const { queue, settled } = start(model);
-    for (let id = 0; id < 40; id++) queue.add({ id, texts: ["x".repeat(1 + (id % 8))], priority: "bulk" });
+    for (let id = 0; id < 40; id++) queue.add({ id, inputs: ["x".repeat(1 + (id % 8))], priority: "bulk" });
     await settled(40);
     assert.ok(model.batches.length <= 2, `${model.batches.length} batches`);
     for (const batch of model.batches) {
@@ -106,10 +111,10 @@ describe("the encode queue", () => {
   it("cuts bulk into runs near the target time, and lets a query go before what is left", async () => {
     const model = new CountingModel(false, 0.5);
     const { queue, settled, outcomes } = start(model);
-    queue.add({ id: 1, texts: Array.from({ length: 200 }, () => "abcde"), priority: "bulk" });
+    queue.add({ id: 1, inputs: Array.from({ length: 200 }, () => "abcde"), priority: "bulk" });
     while (model.batches.length < 6) await sleep(1);
     const ranBefore = model.batches.length;
-    queue.add({ id: 2, texts: ["q"], priority: "query" });
+    queue.add({ id: 2, inputs: ["q"], priority: "query" });
     await settled(1);
     assert.equal(outcomes[0]!.id, 2, "the query is answered first");
     const queryRun = model.batches.findIndex((batch) => batch.some((row) => row.length === 1));
@@ -122,8 +127,8 @@ describe("the encode queue", () => {
   it("drops a cancelled request and goes on with the others", async () => {
     const model = new CountingModel(false, 0.2);
     const { queue, settled, outcomes } = start(model);
-    queue.add({ id: 1, texts: Array.from({ length: 300 }, () => "abcde"), priority: "bulk" });
-    queue.add({ id: 2, texts: ["other"], priority: "bulk" });
+    queue.add({ id: 1, inputs: Array.from({ length: 300 }, () => "abcde"), priority: "bulk" });
+    queue.add({ id: 2, inputs: ["other"], priority: "bulk" });
     await sleep(5);
     queue.cancel(1);
     await settled(1);
@@ -136,10 +141,10 @@ describe("the encode queue", () => {
 
   it("tells the requests of a batch on which the model fails, and lives", async () => {
     const { queue, settled, outcomes } = start(new CountingModel());
-    queue.add({ id: 1, texts: ["fine", "💥"], priority: "bulk" });
+    queue.add({ id: 1, inputs: ["fine", "💥"], priority: "bulk" });
     await settled(1);
     assert.match(String(outcomes[0]!.error), /the model failed/);
-    queue.add({ id: 2, texts: ["fine"], priority: "bulk" });
+    queue.add({ id: 2, inputs: ["fine"], priority: "bulk" });
     await settled(2);
     assert.deepEqual([...outcomes[1]!.vectors!], expectedOf(["fine"]));
   });
@@ -147,8 +152,8 @@ describe("the encode queue", () => {
   it("waits for the running batch when drained, and names what it drops", async () => {
     const model = new CountingModel(false, 1);
     const { queue, outcomes } = start(model);
-    queue.add({ id: 7, texts: Array.from({ length: 100 }, () => "abcde"), priority: "bulk" });
-    queue.add({ id: 8, texts: ["q"], priority: "query" });
+    queue.add({ id: 7, inputs: Array.from({ length: 100 }, () => "abcde"), priority: "bulk" });
+    queue.add({ id: 8, inputs: ["q"], priority: "query" });
     await sleep(5);
     assert.deepEqual(await queue.drain(), outcomes.length === 0 ? [7, 8] : [7]);
     const { length } = model.batches;

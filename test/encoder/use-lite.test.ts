@@ -45,7 +45,7 @@ describe("use-lite", () => {
     assert.equal(encoder.provider, "cpu");
     const { weights, tokenizer, ...rest } = encoder.identity;
     assert.match(weights, /^[0-9a-f]{64}$/);
-    assert.match(tokenizer, /^[0-9a-f]{64}$/);
+    assert.match(tokenizer!, /^[0-9a-f]{64}$/);
     assert.deepEqual(rest, { pooling: "model", normalize: true, maxTokens: 128, dimensions: 512 });
   });
 

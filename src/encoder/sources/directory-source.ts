@@ -1,12 +1,15 @@
-import { readdir, stat } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { AttuneError } from "../../errors/index.js";
-import { isFile, type JsonObject, readJsonObject, sha256, sha256OfFile } from "../files.js";
-import type { ModelDescription } from "../worker/protocol.js";
+import { isFile, type JsonObject, readJsonObject, sha256 } from "../files.js";
+import type { ModelDescription } from "../model-description.js";
+import { checksumOfModel } from "./model-checksum.js";
 import { readPoolingSettings } from "./sentence-transformers.js";
 
 /** Where exporters put the model: at the root, or in transformers.js's layout. */
 export const MODEL_PATHS = ["model.onnx", "onnx/model.onnx"];
+/** The finished embedding first: its pooling and further layers are the model author's own. */
+const TEXT_OUTPUTS = ["sentence_embedding", "last_hidden_state", "token_embeddings", "text_embeds", "pooler_output"];
 /** Taken when no file says how long a text may be. */
 const DEFAULT_MAX_TOKENS = 512;
 /** Configurations write "no limit" as a huge number. */
@@ -35,7 +38,9 @@ export async function describeDirectory(directory: string, id?: string): Promise
   const tokenizerConfig = (await readJsonObject(configPath)) ?? {};
   return {
     id: id ?? `file:${root}`,
+    modality: "text",
     modelPath,
+    outputs: TEXT_OUTPUTS,
     tokenizer: { kind: "hugging-face", tokenizerPath, configPath },
     maxTokens: await readMaxTokens(root, tokenizer, tokenizerConfig),
     ...(await readPoolingSettings(root)),
@@ -51,16 +56,6 @@ async function findModel(root: string): Promise<string> {
     if (await isFile(join(root, path))) return join(root, path);
   }
   throw new AttuneError("invalid_encoder", `${root} has neither ${MODEL_PATHS.join(" nor ")}.`);
-}
-
-/** Over the model file and the files of external data beside it (model.onnx_data, model.onnx.data). */
-async function checksumOfModel(modelPath: string): Promise<string> {
-  const name = basename(modelPath);
-  const names = (await readdir(dirname(modelPath))).filter((each) => each.startsWith(name) && each !== name).sort();
-  const checksum = await sha256OfFile(modelPath);
-  const parts = [checksum];
-  for (const each of names) parts.push(await sha256OfFile(join(dirname(modelPath), each)));
-  return parts.length === 1 ? checksum : sha256(parts.join("\n"));
 }
 
 /** The smallest of the limits that the files state. */

@@ -1,7 +1,7 @@
 import { join, normalize } from "node:path";
 import { AttuneError } from "../../errors/index.js";
 import { isJsonObject, readJson, readJsonObject } from "../files.js";
-import type { ModelDescription } from "../worker/protocol.js";
+import type { ModelDescription } from "../model-description.js";
 
 type TokenPooling = ModelDescription["pooling"];
 

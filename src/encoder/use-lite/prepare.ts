@@ -2,7 +2,7 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { PreparationProgress } from "../encoder.js";
 import { isFile, readIfPresent, sha256, sha256OfFile, writeFileAtomic } from "../files.js";
-import type { ModelDescription } from "../worker/protocol.js";
+import type { TextModelDescription } from "../model-description.js";
 import { MAX_TOKENS } from "./architecture.js";
 import { buildUseLite } from "./graph.js";
 import { readWeights, vocabularyPath, WEIGHTS_SHA256 } from "./weights.js";
@@ -60,11 +60,13 @@ export async function prepareBuiltInModel(options: PrepareOptions): Promise<Prep
 }
 
 /** What the encoder's thread needs to open `use-lite`; builds the model when needed. */
-export async function describeUseLite(options: PrepareOptions): Promise<ModelDescription> {
+export async function describeUseLite(options: PrepareOptions): Promise<TextModelDescription> {
   const { path } = await prepareBuiltInModel(options);
   return {
     id: "use-lite",
+    modality: "text",
     modelPath: path,
+    outputs: ["sentence_embedding"],
     tokenizer: { kind: "use-lite", vocabularyPath: vocabularyPath() },
     maxTokens: MAX_TOKENS,
     pooling: "mean",

@@ -1,93 +1,122 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Tokenizer } from "../tokenizers/tokenizer.js";
+import { AttuneError } from "../../errors/index.js";
+import type { EncoderInput } from "../encoder.js";
+import type { PreparedInput } from "../inputs/model-inputs.js";
+import type { Modality } from "../model-description.js";
 import type { Priority } from "./protocol.js";
 
-/** The part of a text model that the queue needs. */
+/** The part of a model that the queue needs. */
 export interface BatchModel {
   readonly dimensions: number;
   /** True when a model has no padding mask: every text of a batch must have the same number of tokens. */
   readonly equalLengths: boolean;
-  /** Embeds token rows: one row of `dimensions` numbers for each. */
-  embed(rows: readonly (readonly number[])[]): Promise<Float32Array>;
+  /** A text as tokens at once; an image as pixels when other threads have decoded it. */
+  prepare(input: EncoderInput): PreparedInput | Promise<PreparedInput>;
+  /** One row of `dimensions` numbers for each. */
+  embed(batch: readonly PreparedInput[]): Promise<Float32Array>;
 }
+
+/** The models by what they read; all give the same number of dimensions. */
+export type BatchModels = Partial<Record<Modality, BatchModel>>;
 
 export interface EncodeRequest {
   id: number;
-  texts: readonly string[];
+  /** Each of a kind that there is a model for. */
+  inputs: readonly EncoderInput[];
   priority: Priority;
 }
 
 export interface QueueEvents {
   onEncoded(id: number, vectors: Float32Array, counts: { truncated: number; tokens: number }): void;
-  /** The model failed on a batch that held texts of this request. */
+  /** An input of this request cannot be read, or the model failed on it. */
   onFailed(id: number, error: unknown): void;
 }
 
 interface Pending extends EncodeRequest {
   vectors: Float32Array;
-  /** Texts before this one are tokenized. */
-  tokenized: number;
+  /** Inputs before this one are prepared, or being prepared. */
+  taken: number;
   remaining: number;
   truncated: number;
   tokens: number;
-  /** Cancelled, failed, or refused: its texts are skipped. */
+  /** Cancelled, failed, or refused: its inputs are skipped. */
   dropped: boolean;
 }
 
 interface Item {
   request: Pending;
   row: number;
-  ids: readonly number[];
+  prepared: PreparedInput;
+  /** What it costs a run: tokens of a text; an image is one. */
+  size: number;
 }
 
-/** Requests of one priority: texts waiting, and a window of tokenized ones, longest first. */
+/** Requests of one priority: inputs waiting, and those that are prepared. */
 interface Lane {
   waiting: Pending[];
-  window: Item[];
-  windowSize: number;
+  /** Tokenized texts, the longest first. */
+  text: Item[];
+  /** Decoded images, in the order they were. */
+  image: Item[];
+  /** How many of each are prepared ahead. */
+  windows: Record<Modality, number>;
+  /** Images being decoded. */
+  decoding: number;
+  /** Whether images wait for others that are being decoded, to make a run of the target time. */
+  patient: boolean;
+  /** What ran last: the other goes first, so that neither waits for ever. */
+  last: Modality;
 }
 
+const MODALITIES: readonly Modality[] = ["text", "image"];
 /** What a run should take: short enough that a query arriving behind it waits little. */
 const RUN_TARGET_MS = 35;
-/** Tokenizing stops after this, so that a big request cannot hold a query back. */
-const TOKENIZE_SLICE_MS = 8;
-/** Weight of the newest run in the estimate of a token's cost. */
+/** Preparing on this thread (tokenizing) stops after this, so that a big request cannot hold a query back. */
+const PREPARE_SLICE_MS = 8;
+/** Images of a lane that are decoded side by side: each may take the memory of the largest image allowed. */
+const DECODED_AT_ONCE = 2;
+/** Weight of the newest run in the estimate of a unit's cost. */
 const SMOOTHING = 0.2;
-const FIRST_RUN_TOKENS = 256;
-const LARGEST_RUN_TOKENS = 1 << 16;
+/** Size of the first run of each modality, before its cost is known, and of the largest. */
+const RUN_SIZES: Record<Modality, { first: number; largest: number }> = {
+  text: { first: 256, largest: 1 << 16 },
+  image: { first: 4, largest: 64 },
+};
 
 /**
- * Merges requests into batches. Texts are taken window by window (so that none waits for ever), sorted by length within
- * the window (so that a batch holds little padding), and cut into runs of about RUN_TARGET_MS by the measured cost of a
- * token. Before each run waiting queries go first.
+ * Merges requests into batches. Inputs are prepared window by window (so that none waits for ever), sorted by length within the
+ * window (so that a batch holds little padding), and cut into runs of one modality, of about RUN_TARGET_MS by the measured cost of
+ * a token or an image. Before each run waiting queries go first. Images are decoded while batches run.
  */
 export class EncodeQueue {
-  readonly #lanes: Record<Priority, Lane> = {
-    query: { waiting: [], window: [], windowSize: 64 },
-    bulk: { waiting: [], window: [], windowSize: 512 },
-  };
+  readonly #lanes: Record<Priority, Lane> = { query: openLane(64, 16, false), bulk: openLane(512, 64, true) };
   readonly #pending = new Map<number, Pending>();
-  #msPerToken = RUN_TARGET_MS / FIRST_RUN_TOKENS;
+  readonly #msPerUnit: Record<Modality, number> = {
+    text: RUN_TARGET_MS / RUN_SIZES.text.first,
+    image: RUN_TARGET_MS / RUN_SIZES.image.first,
+  };
   #working: Promise<void> | undefined;
+  /** Wakes the work that waits for a decoded image. */
+  #wake = () => {};
 
   constructor(
-    private readonly tokenizer: Tokenizer,
-    private readonly model: BatchModel,
+    private readonly models: BatchModels,
     private readonly events: QueueEvents,
   ) {}
 
   add(request: EncodeRequest): void {
     const pending: Pending = {
       ...request,
-      vectors: new Float32Array(request.texts.length * this.model.dimensions),
-      tokenized: 0,
-      remaining: request.texts.length,
+      vectors: new Float32Array(request.inputs.length * this.#dimensions),
+      taken: 0,
+      remaining: request.inputs.length,
       truncated: 0,
       tokens: 0,
       dropped: false,
     };
     this.#pending.set(request.id, pending);
     this.#lanes[request.priority].waiting.push(pending);
+    this.#wake();
     this.#working ??= this.#work();
   }
 
@@ -107,76 +136,142 @@ export class EncodeQueue {
     return ids;
   }
 
+  get #dimensions(): number {
+    return (this.models.image ?? this.models.text)?.dimensions ?? 0;
+  }
+
   async #work(): Promise<void> {
     for (;;) {
-      // A turn of the event loop lets messages in: queries to go first, cancellations.
+      // A turn of the event loop lets messages in: queries to go first, cancellations; and decoded images.
       await nextTurn();
-      const lane = this.#nextLane();
-      if (lane === undefined) break;
-      const run = this.#takeRun(lane);
-      if (run.length > 0) await this.#run(run);
+      const run = this.#nextRun();
+      if (run !== undefined) await this.#run(run);
+      else if (this.#some(({ decoding }) => decoding > 0)) await this.#news();
+      else if (!this.#some(({ waiting }) => waiting.length > 0)) break;
     }
     this.#working = undefined;
   }
 
-  /** The lane to serve next, its window filled; undefined when nothing waits. */
-  #nextLane(): Lane | undefined {
+  #some(holds: (lane: Lane) => boolean): boolean {
+    return holds(this.#lanes.query) || holds(this.#lanes.bulk);
+  }
+
+  /** Resolves when an image is decoded or a request arrives. */
+  #news(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  /** The next batch, of queries if any are ready; undefined when nothing is. */
+  #nextRun(): Item[] | undefined {
     for (const lane of [this.#lanes.query, this.#lanes.bulk]) {
-      if (lane.window.length === 0) this.#fillWindow(lane);
-      if (lane.window.length > 0 || lane.waiting.length > 0) return lane;
+      this.#fill(lane);
+      const ready = MODALITIES.filter((modality) => this.#isReady(lane, modality));
+      const modality = ready.find((each) => each !== lane.last) ?? ready[0];
+      if (modality === undefined) continue;
+      lane.last = modality;
+      const run = this.#takeRun(lane, modality);
+      if (run.length > 0) return run;
     }
     return undefined;
   }
 
-  #fillWindow(lane: Lane): void {
-    const deadline = performance.now() + TOKENIZE_SLICE_MS;
-    while (lane.window.length < lane.windowSize && performance.now() < deadline) {
-      const request = lane.waiting[0];
-      if (request === undefined) break;
-      const text = request.texts[request.tokenized];
-      if (request.dropped || text === undefined) {
-        lane.waiting.shift();
-        continue;
-      }
-      this.#tokenize(lane, request, text);
-    }
-    lane.window.sort((a, b) => b.ids.length - a.ids.length);
+  #isReady(lane: Lane, modality: Modality): boolean {
+    const { length } = lane[modality];
+    if (modality === "text" || !lane.patient || lane.decoding === 0) return length > 0;
+    return length >= this.#budget("image");
   }
 
-  #tokenize(lane: Lane, request: Pending, text: string): void {
-    const row = request.tokenized++;
+  /** Prepares what waits, in order: a window of texts when the last one is used up, images as far as there is room for them. */
+  #fill(lane: Lane): void {
+    const deadline = performance.now() + PREPARE_SLICE_MS;
+    const opened = lane.text.length === 0;
+    while (performance.now() < deadline) {
+      const request = lane.waiting[0];
+      if (request === undefined) break;
+      const input = request.inputs[request.taken];
+      if (request.dropped || input === undefined) lane.waiting.shift();
+      else if (typeof input === "string") {
+        if (!opened || lane.text.length >= lane.windows.text) break;
+        this.#prepare(lane, request, "text", input);
+      } else {
+        if (lane.decoding >= DECODED_AT_ONCE || lane.image.length + lane.decoding >= lane.windows.image) break;
+        this.#prepare(lane, request, "image", input);
+      }
+    }
+    if (opened) lane.text.sort((a, b) => b.size - a.size);
+  }
+
+  #prepare(lane: Lane, request: Pending, modality: Modality, input: EncoderInput): void {
+    const row = request.taken++;
     try {
-      const { ids, truncated } = this.tokenizer.tokenize(text);
-      if (truncated) request.truncated += 1;
-      request.tokens += ids.length;
-      // Some tokenizers leave nothing of a text; the model still needs one token.
-      lane.window.push({ request, row, ids: ids.length > 0 ? ids : [this.tokenizer.padId] });
+      const prepared = this.#model(modality).prepare(input);
+      if (prepared instanceof Promise) void this.#await(lane, request, row, prepared);
+      else this.#keep(lane, request, row, prepared);
     } catch (error) {
       this.#fail(request, error);
     }
   }
 
-  /** Takes the shortest texts of the window, as many as fit the target time. */
-  #takeRun({ window }: Lane): Item[] {
+  async #await(lane: Lane, request: Pending, row: number, decoded: Promise<PreparedInput>): Promise<void> {
+    lane.decoding += 1;
+    try {
+      this.#keep(lane, request, row, await decoded);
+    } catch (error) {
+      this.#fail(request, error);
+    } finally {
+      lane.decoding -= 1;
+      this.#wake();
+    }
+  }
+
+  #keep(lane: Lane, request: Pending, row: number, prepared: PreparedInput): void {
+    if (prepared.kind === "pixels") {
+      lane.image.push({ request, row, prepared, size: 1 });
+      return;
+    }
+    if (prepared.truncated) request.truncated += 1;
+    request.tokens += prepared.ids.length;
+    lane.text.push({ request, row, prepared, size: prepared.ids.length });
+  }
+
+  #model(modality: Modality): BatchModel {
+    const model = this.models[modality];
+    if (model !== undefined) return model;
+    throw new AttuneError("wrong_modality", `This encoder has no model for ${modality}s.`);
+  }
+
+  /** Units (tokens, images) that a run should hold. */
+  #budget(modality: Modality): number {
+    return Math.min(RUN_SIZES[modality].largest, RUN_TARGET_MS / this.#msPerUnit[modality]);
+  }
+
+  /** Takes images in order, or the shortest texts of the window, as many as fit the target time. */
+  #takeRun(lane: Lane, modality: Modality): Item[] {
+    const items = lane[modality];
     const run: Item[] = [];
-    const budget = Math.min(LARGEST_RUN_TOKENS, RUN_TARGET_MS / this.#msPerToken);
-    for (let item = window.at(-1); item !== undefined; item = window.at(-1)) {
+    const budget = this.#budget(modality);
+    const equalSizes = this.models[modality]?.equalLengths === true;
+    const next = () => (modality === "text" ? items.at(-1) : items[0]);
+    for (let item = next(); item !== undefined; item = next()) {
       if (!item.request.dropped) {
-        const fits = (run.length + 1) * item.ids.length <= budget;
-        const sameLength = item.ids.length === run[0]?.ids.length;
-        if (run.length > 0 && !(fits && (sameLength || !this.model.equalLengths))) break;
+        const fits = (run.length + 1) * item.size <= budget;
+        if (run.length > 0 && !(fits && (item.size === run[0]?.size || !equalSizes))) break;
         run.push(item);
       }
-      window.pop();
+      if (modality === "text") items.pop();
+      else items.shift();
     }
     return run;
   }
 
   async #run(run: readonly Item[]): Promise<void> {
+    const modality: Modality = run[0]?.prepared.kind === "pixels" ? "image" : "text";
     const started = performance.now();
     try {
-      const vectors = await this.model.embed(run.map((item) => item.ids));
-      this.#learnCost(run, performance.now() - started);
+      const vectors = await this.#model(modality).embed(run.map((item) => item.prepared));
+      this.#learnCost(modality, run, performance.now() - started);
       this.#deliver(run, vectors);
     } catch (error) {
       await this.#isolate(run, error);
@@ -192,14 +287,14 @@ export class EncodeQueue {
     }
   }
 
-  #learnCost(run: readonly Item[], elapsedMs: number): void {
-    const longest = run.at(-1)?.ids.length ?? 1;
-    const measured = elapsedMs / (run.length * longest);
-    this.#msPerToken += SMOOTHING * (measured - this.#msPerToken);
+  #learnCost(modality: Modality, run: readonly Item[], elapsedMs: number): void {
+    const largest = run.at(-1)?.size ?? 1;
+    const measured = elapsedMs / (run.length * largest);
+    this.#msPerUnit[modality] += SMOOTHING * (measured - this.#msPerUnit[modality]);
   }
 
   #deliver(run: readonly Item[], vectors: Float32Array): void {
-    const { dimensions } = this.model;
+    const dimensions = this.#dimensions;
     for (const [index, { request, row }] of run.entries()) {
       if (request.dropped) continue;
       request.vectors.set(vectors.subarray(index * dimensions, (index + 1) * dimensions), row * dimensions);
@@ -216,4 +311,9 @@ export class EncodeQueue {
     this.cancel(request.id);
     this.events.onFailed(request.id, error);
   }
+}
+
+function openLane(texts: number, images: number, patient: boolean): Lane {
+  const windows = { text: texts, image: images };
+  return { waiting: [], text: [], image: [], windows, decoding: 0, patient, last: "image" };
 }

@@ -1,21 +1,7 @@
 import { AttuneError, type ErrorCode } from "../../errors/index.js";
 import type { ProviderChoice } from "../../runtime/index.js";
-import type { Pooling } from "../encoder.js";
-
-/** Everything the encoder's thread needs to open a model: plain data, made by a model source. */
-export interface ModelDescription {
-  /** See `Encoder.id`. */
-  id: string;
-  modelPath: string;
-  tokenizer:
-    | { kind: "use-lite"; vocabularyPath: string }
-    | { kind: "hugging-face"; tokenizerPath: string; configPath: string };
-  maxTokens: number;
-  /** How to pool when the model gives one embedding for each token. */
-  pooling: Exclude<Pooling, "model">;
-  normalize: boolean;
-  checksums: { weights: string; tokenizer: string };
-}
+import type { EncoderInput, Pooling } from "../encoder.js";
+import type { ModelDescription } from "../model-description.js";
 
 /** `workerData` of the encoder's thread. */
 export interface EncoderWorkerData {
@@ -27,7 +13,7 @@ export interface EncoderWorkerData {
 export type Priority = "query" | "bulk";
 
 export type ToWorker =
-  | { type: "encode"; id: number; texts: readonly string[]; priority: Priority }
+  | { type: "encode"; id: number; inputs: readonly EncoderInput[]; priority: Priority }
   | { type: "cancel"; id: number }
   | { type: "close" };
 

@@ -1,8 +1,9 @@
 import { Worker } from "node:worker_threads";
 import { AttuneError } from "../../errors/index.js";
 import type { ProviderChoice } from "../../runtime/index.js";
-import type { EncodeOptions, EncodeResult, Encoder, EncoderIdentity } from "../encoder.js";
-import { type EncoderWorkerData, type FromWorker, fromWire, type ModelDescription, type ToWorker } from "./protocol.js";
+import type { EncodeOptions, EncodeResult, Encoder, EncoderIdentity, EncoderInput } from "../encoder.js";
+import type { Modality, ModelDescription } from "../model-description.js";
+import { type EncoderWorkerData, type FromWorker, fromWire, type ToWorker } from "./protocol.js";
 
 export interface WorkerEncoderOptions {
   provider: ProviderChoice;
@@ -19,14 +20,16 @@ interface Waiting {
 
 type Ready = Extract<FromWorker, { type: "ready" }>;
 
-/** An encoder whose tokenizer and model live in a worker thread; this side only passes messages. */
+/** An encoder whose models, and what prepares their inputs, live in a worker thread; this side only passes messages. */
 export class WorkerEncoder implements Encoder {
   readonly id: string;
   readonly identity: EncoderIdentity;
+  readonly modality: Modality;
+  readonly accepts: { readonly text: boolean; readonly image: boolean };
   readonly provider: string;
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
-  /** Why no text is taken any more, once that is so. */
+  /** Why nothing is taken any more, once that is so. */
   #stopped: AttuneError | undefined;
   #closing: Promise<void> | undefined;
 
@@ -36,14 +39,13 @@ export class WorkerEncoder implements Encoder {
     ready: Ready,
   ) {
     this.id = model.id;
-    this.provider = ready.provider;
-    this.identity = {
-      ...model.checksums,
-      pooling: ready.pooling,
-      normalize: model.normalize,
-      maxTokens: model.maxTokens,
-      dimensions: ready.dimensions,
+    this.modality = model.modality;
+    this.accepts = {
+      text: model.modality === "text" || model.textTower !== undefined,
+      image: model.modality === "image",
     };
+    this.provider = ready.provider;
+    this.identity = identityOf(model, ready);
   }
 
   get dimensions(): number {
@@ -51,7 +53,7 @@ export class WorkerEncoder implements Encoder {
   }
 
   get maxTokens(): number {
-    return this.identity.maxTokens;
+    return this.identity.maxTokens ?? 0;
   }
 
   /** @throws invalid_encoder, provider_unavailable when the thread cannot open the model. */
@@ -65,10 +67,12 @@ export class WorkerEncoder implements Encoder {
     return encoder;
   }
 
-  encode(texts: readonly string[], { priority = "bulk", signal }: EncodeOptions = {}): Promise<EncodeResult> {
+  encode(inputs: readonly EncoderInput[], { priority = "bulk", signal }: EncodeOptions = {}): Promise<EncodeResult> {
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped);
     if (signal?.aborted) return Promise.reject(signal.reason);
-    if (texts.length === 0) return Promise.resolve({ vectors: new Float32Array(0), truncated: 0, tokens: 0 });
+    const refused = this.#refusal(inputs);
+    if (refused !== undefined) return Promise.reject(refused);
+    if (inputs.length === 0) return Promise.resolve({ vectors: new Float32Array(0), truncated: 0, tokens: 0 });
     const id = ++this.#lastId;
     return new Promise<EncodeResult>((resolve, reject) => {
       const onAbort = () => {
@@ -77,8 +81,23 @@ export class WorkerEncoder implements Encoder {
       };
       signal?.addEventListener("abort", onAbort, { once: true });
       this.#waiting.set(id, { resolve, reject, settled: () => signal?.removeEventListener("abort", onAbort) });
-      this.#send({ type: "encode", id, texts, priority });
+      const { own, transfer } = withOwnBytes(inputs);
+      this.worker.postMessage({ type: "encode", id, inputs: own, priority } satisfies ToWorker, transfer);
     });
+  }
+
+  #refusal(inputs: readonly EncoderInput[]): AttuneError | undefined {
+    if (!this.accepts.text && inputs.some((input) => typeof input === "string")) {
+      return new AttuneError(
+        "wrong_modality",
+        `The encoder ${this.id} reads images, and has no model that puts texts into the same space. Send an image, or use a CLIP pair.`,
+      );
+    }
+    if (this.accepts.image || inputs.every((input) => typeof input === "string")) return undefined;
+    return new AttuneError(
+      "wrong_modality",
+      `The encoder ${this.id} reads texts, not images. Send a text, or use an image encoder.`,
+    );
   }
 
   close(): Promise<void> {
@@ -121,6 +140,30 @@ export class WorkerEncoder implements Encoder {
       for (const id of [...this.#waiting.keys()]) this.#take(id)?.reject(this.#stopped);
     });
   }
+}
+
+function identityOf(model: ModelDescription, { pooling, dimensions }: Ready): EncoderIdentity {
+  const { normalize, checksums } = model;
+  if (model.modality === "text") return { ...checksums, pooling, normalize, maxTokens: model.maxTokens, dimensions };
+  const { textTower } = model;
+  const ofTexts = textTower && {
+    textWeights: textTower.checksums.weights,
+    tokenizer: textTower.checksums.tokenizer,
+    maxTokens: textTower.maxTokens,
+  };
+  return { ...checksums, ...ofTexts, pooling, normalize, dimensions };
+}
+
+/** Images as copies that are given away to the thread: the caller's may be parts of a buffer far larger than they are. */
+function withOwnBytes(inputs: readonly EncoderInput[]): { own: EncoderInput[]; transfer: ArrayBuffer[] } {
+  const transfer: ArrayBuffer[] = [];
+  const own = inputs.map((input) => {
+    if (typeof input === "string") return input;
+    const copy = new Uint8Array(input);
+    transfer.push(copy.buffer);
+    return copy;
+  });
+  return { own, transfer };
 }
 
 /** Waits until the thread has opened the model, or has said why it cannot, or has died trying. */

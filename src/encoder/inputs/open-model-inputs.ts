@@ -1,0 +1,14 @@
+import type { ModelDescription } from "../model-description.js";
+import { ImageInputs } from "./image-inputs.js";
+import type { ModelInputs } from "./model-inputs.js";
+import { TextInputs } from "./text-inputs.js";
+
+/**
+ * Opens what turns texts or images into the inputs of the described model.
+ * @param names The inputs that the model declares; only these are fed. Without it a text model is fed every input that text encoders
+ * have (input_ids, attention_mask, token_type_ids, position_ids), an image model pixel_values.
+ * @throws invalid_encoder when the tokenizer cannot be used, or an input is unknown
+ */
+export async function openModelInputs(description: ModelDescription, names?: readonly string[]): Promise<ModelInputs> {
+  return description.modality === "text" ? TextInputs.open(description, names) : new ImageInputs(description, names);
+}

@@ -1,0 +1,12 @@
+import type { KernelEnum } from "sharp";
+
+/** How new pixels are made of old ones, by Pillow's names. */
+export type Resampling = "nearest" | "bilinear" | "bicubic" | "lanczos";
+
+/** libvips's kernels for them: its cubic is Catmull-Rom (a = -1/2) and its Lanczos has three lobes, as Pillow's. */
+export const KERNELS: Record<Resampling, keyof KernelEnum> = {
+  nearest: "nearest",
+  bilinear: "linear",
+  bicubic: "cubic",
+  lanczos: "lanczos3",
+};
