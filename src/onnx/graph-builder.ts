@@ -1,6 +1,6 @@
 import { AttuneError } from "../errors/index.js";
 import { type DataType, dataTypeCode, elementsOf } from "./data-type.js";
-import { Graph } from "./graph.js";
+import { ImageGraph } from "./image-graph.js";
 import { formatShape, mayEqual, type Shape } from "./shape.js";
 import { tensorToProto } from "./tensor-proto.js";
 import { float, type Value } from "./value.js";
@@ -14,7 +14,7 @@ export type Integers = Value | readonly number[];
  * Builds a typed ONNX graph: every method adds one operator of the ONNX standard and gives its result, with the data type and
  * shape inferred and checked. Every method throws `invalid_model`, naming the node, where types or shapes do not fit.
  */
-export class GraphBuilder extends Graph {
+export class GraphBuilder extends ImageGraph {
   // Arithmetic, with broadcasting.
 
   add(a: Operand, b: Operand): Value {

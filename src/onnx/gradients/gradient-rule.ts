@@ -1,7 +1,7 @@
 import { AttuneError } from "../../errors/index.js";
 import type { GraphBuilder } from "../graph-builder.js";
 import type { Dimension, Shape } from "../shape.js";
-import { FloatAttribute, type GraphNode, type Value } from "../value.js";
+import { type Attributes, FloatAttribute, type GraphNode, type Value } from "../value.js";
 
 /**
  * The chain rule of one operator: for each input, how its gradient comes from the gradients of the outputs, or undefined where
@@ -57,6 +57,10 @@ export class GradientContext {
   integers(name: string): number[] | undefined {
     const value = this.node.attributes[name];
     return Array.isArray(value) ? value.map(Number) : undefined;
+  }
+
+  attribute(name: string): Attributes[string] {
+    return this.node.attributes[name];
   }
 
   /** An axis attribute, counted from the front. */

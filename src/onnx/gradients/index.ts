@@ -1,12 +1,17 @@
+import { activations } from "./activations.js";
 import { arithmetic } from "./arithmetic.js";
 import { choice } from "./choice.js";
+import { convolutions } from "./convolution.js";
 import { elementary } from "./elementary.js";
 import type { GradientRule } from "./gradient-rule.js";
 import { indexing } from "./indexing.js";
 import { layerNormalization } from "./layer-normalization.js";
 import { layout } from "./layout.js";
 import { linear } from "./linear.js";
+import { normalization } from "./normalization.js";
+import { pooling } from "./pooling.js";
 import { reductions } from "./reductions.js";
+import { resizing } from "./resize.js";
 
 export { GradientContext, type GradientRule } from "./gradient-rule.js";
 
@@ -14,9 +19,10 @@ export { GradientContext, type GradientRule } from "./gradient-rule.js";
 const FLAT = ["Sign", "Floor", "Ceil", "Round", "ConstantOfShape", "Shape", "Size"];
 const flat: Readonly<Record<string, GradientRule>> = Object.fromEntries(FLAT.map((opType) => [opType, () => []]));
 
+const IMAGES = [activations, convolutions, normalization, pooling, resizing];
 const RULES: ReadonlyMap<string, GradientRule> = new Map(
-  [arithmetic, choice, elementary, flat, indexing, layerNormalization, layout, linear, reductions].flatMap((family) =>
-    Object.entries(family),
+  [arithmetic, choice, elementary, flat, indexing, layerNormalization, layout, linear, reductions, ...IMAGES].flatMap(
+    (family) => Object.entries(family),
   ),
 );
 

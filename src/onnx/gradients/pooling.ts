@@ -1,0 +1,123 @@
+import type { Value } from "../value.js";
+import { placesOf, unreached, type Window, windowOf } from "../window.js";
+import { type GradientContext, type GradientRule, isKnown } from "./gradient-rule.js";
+
+/**
+ * Each element of dY goes to the element that was the largest, the first of several. Where windows overlap, the parts are added one
+ * after the other, as ScatterElements does on a CPU, so that every run gives the same bits.
+ */
+const maxPool: GradientRule = (context: GradientContext) => {
+  const { graph, gradient, node } = context;
+  const x = context.input(0);
+  if (context.integer("storage_order", 0) !== 0) context.fail("storage_order 1 is not supported");
+  return [
+    () => {
+      // The positions, counted through the whole of x, are the second output, which the node in the graph need not have.
+      const [, positions] = graph.node("MaxPool", [x], node.attributes, 2);
+      const flat = (value: Value) => graph.reshape(value, [-1]);
+      const updates = flat(gradient);
+      const indices = graph.withShape(flat(positions ?? context.fail("its positions are missing")), updates.shape);
+      const sum = graph.scatterElements(flat(context.zerosLike(x)), indices, updates, { reduction: "add" });
+      return graph.reshape(sum, context.shapeOf(x));
+    },
+  ];
+};
+
+/**
+ * Each element of dY goes in equal parts to all of its window. With dY spread to where the windows begin, and zeros between, that is
+ * a sum over a window again, this time of stride 1.
+ */
+const averagePool: GradientRule = (context: GradientContext) => {
+  const x = context.input(0);
+  const spatial = x.shape.slice(2);
+  if (!isKnown(spatial)) context.fail("the sizes of the image must be known while building");
+  const window = windowOf(context, spatial, context.integers("kernel_shape") ?? []);
+  if (window.some(({ dilation }) => dilation !== 1)) context.fail("dilations are not supported");
+  for (const [at, axis] of window.entries()) {
+    const overhang = context.output.shape[at + 2] !== placesOf(spatial[at] ?? 1, axis);
+    if (overhang) context.fail("ceil_mode 1 is supported only where no window hangs over the end");
+  }
+  return [
+    () => {
+      const { graph } = context;
+      const sum = sumOverWindow(context, spread(context, shares(context, window), window, spatial), window);
+      return graph.withShape(sum, x.shape);
+    },
+  ];
+};
+
+/** dY divided so that AveragePool with padding counted gives its parts. */
+function shares(context: GradientContext, window: Window): Value {
+  const { graph, gradient } = context;
+  const x = context.input(0);
+  const padded = window.some(({ begin, end }) => begin > 0 || end > 0);
+  if (!padded || context.integer("count_include_pad", 0) !== 0) return gradient;
+  // The share of each window that lies inside the image.
+  const ones = graph.constantOfShape([1, 1, ...x.shape.slice(2).map(Number)], 1, x.dtype);
+  const inside = graph.operator("AveragePool", [ones], { ...context.node.attributes, count_include_pad: 1 });
+  return graph.div(gradient, inside);
+}
+
+/** Puts dY where the windows begin, with as many zeros around as a window of stride 1 needs to give the size of the image. */
+function spread({ graph }: GradientContext, dY: Value, window: Window, spatial: readonly number[]): Value {
+  const channels = Number(dY.shape[1]);
+  const places = dY.shape.slice(2).map(Number);
+  const zero = graph.constant(0, dY.dtype);
+  const zeros = (value: Value, pads: readonly number[], axes: readonly number[]) =>
+    pads.every((size) => size === 0)
+      ? value
+      : graph.operator("Pad", [value, graph.constant(pads, "int64"), zero, graph.constant(axes, "int64")]);
+  const gaps = window.map(({ stride }) => stride - 1);
+  const cells = graph.reshape(dY, [0, channels, ...places.flatMap((count) => [count, 1])]);
+  const spaced = zeros(
+    cells,
+    [...gaps.map(() => 0), ...gaps],
+    window.map((_, at) => 3 + 2 * at),
+  );
+  const wide = graph.reshape(spaced, [0, channels, ...window.map(({ stride }, at) => stride * (places[at] ?? 0))]);
+  const before = window.map(({ kernel, begin }) => kernel - 1 - begin);
+  const after = window.map((axis, at) => unreached(spatial[at] ?? 1, axis) + axis.kernel - axis.end - axis.stride);
+  return zeros(
+    wide,
+    [...before, ...after],
+    window.map((_, at) => at + 2),
+  );
+}
+
+/** AveragePool divides by the size of the window, which is what the parts of an average are. */
+function sumOverWindow({ graph }: GradientContext, value: Value, window: Window): Value {
+  return graph.operator("AveragePool", [value], { kernel_shape: window.map(({ kernel }) => kernel) });
+}
+
+const spatialAxes = (x: Value) => x.shape.slice(2).map((_, at) => at + 2);
+
+const globalAveragePool: GradientRule = (context: GradientContext) => {
+  const { graph, gradient } = context;
+  const x = context.input(0);
+  return [
+    () => {
+      const sizes = graph.cast(context.dimensions(x, 2, x.shape.length), x.dtype);
+      const count = graph.operator("ReduceProd", [sizes], { keepdims: 0 });
+      return graph.expand(graph.div(gradient, count), context.shapeOf(x));
+    },
+  ];
+};
+
+/** Equal shares for a tie, as for ReduceMax. */
+const globalMaxPool: GradientRule = (context: GradientContext) => {
+  const { graph, gradient, output } = context;
+  const x = context.input(0);
+  return [
+    () => {
+      const largest = context.indicator(graph.equal(x, output), x.dtype);
+      return graph.mul(largest, graph.div(gradient, graph.reduceSum(largest, spatialAxes(x), true)));
+    },
+  ];
+};
+
+export const pooling: Readonly<Record<string, GradientRule>> = {
+  MaxPool: maxPool,
+  AveragePool: averagePool,
+  GlobalAveragePool: globalAveragePool,
+  GlobalMaxPool: globalMaxPool,
+};

@@ -1,0 +1,20 @@
+/** The operators of convolutional nets, whose gradients have test files of their own. */
+export const IMAGE_OPERATORS = [
+  "AveragePool",
+  "BatchNormalization",
+  "Celu",
+  "Conv",
+  "Elu",
+  "GlobalAveragePool",
+  "GlobalMaxPool",
+  "HardSigmoid",
+  "HardSwish",
+  "InstanceNormalization",
+  "LeakyRelu",
+  "MaxPool",
+  "Mish",
+  "PRelu",
+  "Resize",
+  "Selu",
+  "ThresholdedRelu",
+];
