@@ -1,8 +1,8 @@
 import { type Static, Type } from "typebox";
 import { CollectionName, OneOf, Strict } from "./common.js";
-import { FineTuneOptions } from "./fine-tune.js";
+import { TuningOptions } from "./fine-tune.js";
 
-export const Modality = OneOf(["text", "vector"] as const);
+export const Modality = OneOf(["text", "image", "vector"] as const);
 export type Modality = Static<typeof Modality>;
 
 export const MetricName = OneOf(["cosine", "euclidean"] as const, { default: "cosine" });
@@ -19,7 +19,7 @@ export const AutoTune = Type.Union([
       minimum: 1,
       description: "A fine-tune starts when this much feedback has come since the last job began.",
     }),
-    ...FineTuneOptions.properties,
+    ...TuningOptions.properties,
   }),
   Type.Null(),
 ]);
@@ -36,12 +36,15 @@ export const CreateCollection = Strict(
   {
     modality: Modality,
     encoder: Type.Optional(
-      Type.String({ description: "`use-lite` (default for text), `hf:ORG/REPO[@REVISION]`, or `file:PATH`." }),
+      Type.String({
+        description:
+          "`use-lite` (default for text), `patch-cnn` (default for images), `hf:ORG/REPO[@REVISION]`, or `file:PATH`.",
+      }),
     ),
     prompts: Type.Optional(
       Strict(
         { query: Type.Optional(Type.String()), item: Type.Optional(Type.String()) },
-        { description: "Put before texts." },
+        { description: "Put before texts; `query` alone for images, where the encoder takes texts too (CLIP)." },
       ),
     ),
     dimensions: Type.Optional(Type.Integer({ minimum: 1, description: "For `vector` collections only." })),
@@ -50,7 +53,13 @@ export const CreateCollection = Strict(
     autoTune: Type.Optional(AutoTune),
     keepGenerations: Type.Optional(KeepGenerations),
   },
-  { examples: [{ modality: "text" }, { modality: "vector", dimensions: 512, metric: "euclidean" }] },
+  {
+    examples: [
+      { modality: "text" },
+      { modality: "image" },
+      { modality: "vector", dimensions: 512, metric: "euclidean" },
+    ],
+  },
 );
 export type CreateCollection = Static<typeof CreateCollection>;
 

@@ -7,9 +7,12 @@ export const Generation = Type.Object({
   active: Type.Boolean(),
   createdAt: Type.String(),
   fineTune: Type.Optional(Type.String({ description: "The job that made it." })),
-  scope: Type.Union([Type.Literal("head"), Type.Null()]),
+  scope: Type.Union([Type.Literal("head"), Type.Literal("encoder"), Type.Null()], {
+    description: "What was trained: a head, the encoder, or nothing (generation 0).",
+  }),
   loss: Type.Optional(Type.String()),
   metrics: Type.Optional(FineTuneMetrics),
+  checksum: Type.Optional(Type.String({ description: "SHA-256 of its model in hexadecimal." })),
   items: Type.Integer(),
   bytes: Type.Integer(),
 });

@@ -65,6 +65,11 @@ export function headFile(collection: string, generation: number): string {
   return join(generationDirectory(collection, generation), "head.onnx");
 }
 
+/** COLLECTION/generations/N/encoder.onnx: the tuned encoder. @throws invalid_key */
+export function encoderFile(collection: string, generation: number): string {
+  return join(generationDirectory(collection, generation), "encoder.onnx");
+}
+
 /** COLLECTION/generations/N/vectors.f32: vectors where they differ from the base. @throws invalid_key */
 export function generationVectorsFile(collection: string, generation: number): string {
   return join(generationDirectory(collection, generation), "vectors.f32");

@@ -1,7 +1,9 @@
 import type { CollectionSettings, FineTuneMetrics, Job } from "../../schemas/index.js";
-import type { CollectionRecord, CollectionTables, Operation, Storage, VectorFile } from "../../storage/index.js";
+import type { CollectionRecord, CollectionTables, ContentStore, Operation, Storage } from "../../storage/index.js";
 import type { PayloadIndex } from "../index/index.js";
 import type { Embedder } from "./encoding/embedder.js";
+import type { EmbeddingSpace } from "./generations/embedding-space.js";
+import type { ItemInputs } from "./generations/item-inputs.js";
 import type { LiveGeneration } from "./generations/live-generation.js";
 import type { ContentRules } from "./items/item-content.js";
 import type { ItemTable } from "./items/item-table.js";
@@ -17,9 +19,12 @@ export interface StoredGeneration {
   number: number;
   createdAt: string;
   fineTune?: string;
-  scope: "head" | null;
+  /** What was trained: null is the untuned generation. */
+  scope: "head" | "encoder" | null;
   loss?: string;
   metrics?: FineTuneMetrics;
+  /** SHA-256 of its model in hexadecimal. */
+  checksum?: string;
   /** Its rows hold every item changed up to this sequence. */
   rowsSequence: number;
   items: number;
@@ -29,6 +34,8 @@ export type Tables = CollectionTables<StoredJob, StoredGeneration>;
 
 /** Key in the state table: the sequence of the last committed change. */
 export const SEQUENCE_KEY = "sequence";
+/** Key in the state table: up to which sequence the base rows are filled, for the time in which the active generation has rows of its own. */
+export const BASE_SEQUENCE_KEY = "baseSequence";
 
 /**
  * Changes the collection's record: in memory at once, so that of changes side by side none undoes another, and on disk with
@@ -42,18 +49,27 @@ export function changeRecord(
   return state.storage.collections.put(state.record.name, state.record);
 }
 
+export interface TunedEncoder {
+  embedder: Embedder;
+  release(): Promise<void>;
+}
+
 /** What the parts of one open collection share. Only the item writer and a switch of generations change it. */
 export interface CollectionState {
   readonly storage: Storage;
   readonly tables: Tables;
   readonly directory: string;
   readonly rules: ContentRules;
-  readonly embedder: Embedder;
   readonly log: Logger;
   readonly table: ItemTable;
   readonly payloads: PayloadIndex;
-  /** Base rows: the encoder's output, or the vectors as given; row number = label. */
-  readonly base: VectorFile;
+  /** Image files of items and of feedback. */
+  readonly content: ContentStore;
+  readonly inputs: ItemInputs;
+  /** The space of the collection's own encoder, or of the vectors as given. */
+  readonly base: EmbeddingSpace;
+  /** Opens a tuned copy of the collection's encoder, given its model's file. */
+  readonly tunedEncoder: (model: string) => Promise<TunedEncoder>;
   record: CollectionRecord;
   settings: CollectionSettings;
   active: LiveGeneration;

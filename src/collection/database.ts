@@ -240,11 +240,16 @@ export class Database {
   private async openCollection(record: CollectionRecord): Promise<Collection> {
     const stored = record.encoder as StoredEncoder | undefined;
     const encoder = stored === undefined ? undefined : await this.encoders.acquire(stored.id);
+    const tuned = {
+      acquire: (model: string) => this.encoders.acquire(stored?.id ?? "", model),
+      release: (model: string) => this.encoders.release(stored?.id ?? "", model),
+    };
     try {
       if (stored !== undefined && encoder !== undefined) checkIdentity(record.name, stored, encoder);
       return await Collection.open(record, {
         storage: this.storage,
         encoder,
+        tuned,
         limits: this.limits,
         slot: this.slot,
         log: this.log,

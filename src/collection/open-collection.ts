@@ -3,6 +3,7 @@ import type { CollectionSettings } from "../../schemas/index.js";
 import {
   baseVectorsFile,
   type CollectionRecord,
+  ContentStore,
   generationDirectory,
   generationsDirectory,
   jobsDirectory,
@@ -12,8 +13,16 @@ import {
 import type { Encoder } from "../encoder/index.js";
 import { AttuneError } from "../errors/index.js";
 import { PayloadIndex } from "../index/index.js";
-import { type CollectionState, SEQUENCE_KEY, type StoredGeneration, type Tables } from "./collection-state.js";
+import {
+  BASE_SEQUENCE_KEY,
+  type CollectionState,
+  SEQUENCE_KEY,
+  type StoredGeneration,
+  type Tables,
+} from "./collection-state.js";
 import { Embedder } from "./encoding/embedder.js";
+import { EmbeddingSpace } from "./generations/embedding-space.js";
+import { ItemInputs } from "./generations/item-inputs.js";
 import { openGeneration } from "./generations/open-generation.js";
 import type { ContentRules } from "./items/item-content.js";
 import { ItemTable } from "./items/item-table.js";
@@ -23,14 +32,20 @@ import type { Logger } from "./logger.js";
 
 /** Version of the base rows' directory; a new encoder would bring a new one. */
 const BASE_VERSION = 1;
-const REPAIR_BLOCK = 1024;
 
 export interface OpenParts {
   storage: Storage;
   encoder: Encoder | undefined;
+  /** Tuned copies of that encoder, by their model's file. */
+  tuned: TunedEncoders;
   limits: Limits;
   threads: number;
   log: Logger;
+}
+
+export interface TunedEncoders {
+  acquire(model: string): Promise<Encoder>;
+  release(model: string): Promise<void>;
 }
 
 export interface OpenedState {
@@ -54,38 +69,23 @@ export async function openCollectionState(record: CollectionRecord, parts: OpenP
   const settings = record.current as CollectionSettings;
   const rules: ContentRules = {
     modality: settings.modality,
+    accepts: encoder?.accepts ?? { text: false, image: false },
     dimensions: record.dimensions,
     metric: settings.metric,
     limits: parts.limits,
   };
-  const embedder = new Embedder(record.name, encoder, settings.prompts, log);
+  const embedderOf = (used: Encoder | undefined) => new Embedder(record.name, used, settings.prompts, log);
   const table = new ItemTable();
   const payloads = new PayloadIndex();
+  const content = new ContentStore(directory, storage.durability);
   let sequence = Number((await tables.state.get(SEQUENCE_KEY)) ?? 0);
   await tables.items.scan((id, item) => {
     table.set(id, item.label, item.contentSequence);
+    if (item.image !== undefined) content.retain(item.image.hash);
     payloads.set(item.label, item.payload);
     sequence = Math.max(sequence, item.sequence);
   });
   const labels = allocatorOf(table);
-  const base = await VectorFile.open(baseVectorsFile(directory, BASE_VERSION), record.dimensions);
-  await cleanUp(record, tables, directory);
-  const repaired = {
-    storage,
-    tables,
-    directory,
-    rules,
-    embedder,
-    log,
-    table,
-    payloads,
-    base,
-    record,
-    settings,
-    sequence,
-  };
-  await repairBaseRows(repaired);
-  await base.truncate(labels.bound);
   const stored = await tables.generations.get(record.activeGeneration);
   if (stored === undefined) {
     throw new AttuneError(
@@ -93,9 +93,43 @@ export async function openCollectionState(record: CollectionRecord, parts: OpenP
       `Collection ${record.name}: the record of generation ${record.activeGeneration} is missing.`,
     );
   }
+  await cleanUp(record, tables, directory);
+  const inputs = new ItemInputs(tables, table, content);
+  const base = new EmbeddingSpace({
+    embedder: embedderOf(encoder),
+    rows: await VectorFile.open(baseVectorsFile(directory, BASE_VERSION), record.dimensions),
+    // Only a generation with rows of its own leaves the base rows behind.
+    sequence: stored.scope === "encoder" ? Number(await tables.state.get(BASE_SEQUENCE_KEY)) : sequence,
+    table,
+    inputs,
+    save: (reached) => storage.write([tables.state.put(BASE_SEQUENCE_KEY, reached)]),
+  });
+  const tunedEncoder = async (model: string) => ({
+    embedder: embedderOf(await parts.tuned.acquire(model)),
+    release: () => parts.tuned.release(model),
+  });
+  const repaired = {
+    storage,
+    tables,
+    directory,
+    rules,
+    log,
+    table,
+    payloads,
+    content,
+    inputs,
+    base,
+    tunedEncoder,
+    record,
+    settings,
+    sequence,
+  };
+  await repairBaseRows(repaired);
+  await base.rows.truncate(Math.min(labels.bound, base.rows.rows()));
   const active = await openGeneration(stored, repaired, {
     niceness: 0,
     threads: parts.threads,
+    active: true,
     onCompacted: (gone) => {
       if (state.active.number === stored.number) labels.release(gone);
     },
@@ -125,38 +159,19 @@ async function cleanUp(record: CollectionRecord, tables: Tables, directory: stri
 }
 
 /**
- * Items whose base row is beyond the end of the file, which only a lost or cut file can cause: texts are encoded again;
+ * Items whose base row is beyond the end of the file, which only a lost or cut file can cause: contents are encoded again;
  * vectors were the only copy, so the collection refuses to open rather than answer wrongly.
  */
-async function repairBaseRows({
-  base,
-  table,
-  tables,
-  embedder,
-  record,
-  log,
-}: Omit<CollectionState, "active" | "held">): Promise<void> {
-  const missing: string[] = [];
-  for (const label of table.live) {
-    const id = table.idOf(label);
-    if (label >= base.rows() && id !== undefined) missing.push(id);
-  }
-  if (missing.length === 0) return;
-  log.warn(`Collection ${record.name}: ${missing.length} rows are missing from ${base.path}.`);
-  for (let first = 0; first < missing.length; first += REPAIR_BLOCK) {
-    const ids = missing.slice(first, first + REPAIR_BLOCK);
-    const items = (await tables.items.getMany(ids)).flatMap((item) => item ?? []);
-    const texts = items.flatMap(({ text }) => text ?? []);
-    if (texts.length < items.length) {
-      throw new AttuneError(
-        "internal",
-        `Collection ${record.name}: ${missing.length} vectors are missing from ${base.path}, the only place that holds them. Restore the data directory from a backup, or delete the collection.`,
-      );
-    }
-    await base.write(
-      Uint32Array.from(items, ({ label }) => label),
-      await embedder.embed(texts, "item"),
+async function repairBaseRows({ base, rules, record, log }: Omit<CollectionState, "active" | "held">): Promise<void> {
+  const lost = base.lost();
+  if (lost.length === 0) return;
+  const { path } = base.rows;
+  log.warn(`Collection ${record.name}: ${lost.length} rows are missing from ${path}.`);
+  if (rules.modality === "vector") {
+    throw new AttuneError(
+      "internal",
+      `Collection ${record.name}: ${lost.length} vectors are missing from ${path}, the only place that holds them. Restore the data directory from a backup, or delete the collection.`,
     );
   }
-  await base.sync();
+  await base.restore(lost);
 }

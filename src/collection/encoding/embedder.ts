@@ -1,10 +1,7 @@
 import type { CollectionSettings } from "../../../schemas/index.js";
-import type { Encoder } from "../../encoder/index.js";
+import type { Encoder, EncoderInput } from "../../encoder/index.js";
 import { AttuneError } from "../../errors/index.js";
 import type { Logger } from "../logger.js";
-
-/** What an encoder reads: a text, or the bytes of an image file. */
-export type EncoderInput = string | Uint8Array;
 
 /** Contents go to the encoder in blocks of this many, so that one huge batch does not hold its memory twice. */
 const BLOCK = 2048;
@@ -44,7 +41,7 @@ export class Embedder {
     let tokens = 0;
     for (let first = 0; first < inputs.length; first += BLOCK) {
       const block = inputs.slice(first, first + BLOCK).map((input) => this.prompted(input, role));
-      const encoded = await encoder.encode(block as string[], { priority: role === "query" ? "query" : "bulk" });
+      const encoded = await encoder.encode(block, { priority: role === "query" ? "query" : "bulk" });
       rows.set(encoded.vectors, first * encoder.dimensions);
       tokens += encoded.tokens;
       this.reportTruncation(encoded.truncated, encoder.maxTokens);

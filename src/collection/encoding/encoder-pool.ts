@@ -15,7 +15,10 @@ interface Shared {
   users: number;
 }
 
-/** Encoders by specification: collections that name the same one share it, and its memory. */
+/**
+ * Encoders by specification: collections that name the same one share it, and its memory. A tuned copy, whose weights are in a
+ * `model` file of its own, is another encoder.
+ */
 export class EncoderPool {
   private readonly shared = new Map<string, Shared>();
   private inUse: string | undefined;
@@ -23,26 +26,27 @@ export class EncoderPool {
   constructor(private readonly options: EncoderPoolOptions) {}
 
   /** Opens an encoder, or joins those who have it open. @throws unknown_encoder, invalid_encoder, provider_unavailable */
-  async acquire(specification: string): Promise<Encoder> {
-    const open = this.shared.get(specification) ?? {
+  async acquire(specification: string, model?: string): Promise<Encoder> {
+    const key = keyOf(specification, model);
+    const open = this.shared.get(key) ?? {
       users: 0,
-      encoder: this.open(specification).then(
+      encoder: this.open(specification, model).then(
         (encoder) =>
           new RevivedEncoder(
             encoder,
-            (id) => this.open(id),
+            (id) => this.open(id, model),
             (message) => this.options.log.warn(message),
           ),
       ),
     };
-    this.shared.set(specification, open);
+    this.shared.set(key, open);
     open.users++;
     try {
       const encoder = await open.encoder;
       this.inUse = encoder.provider;
       return encoder;
     } catch (error) {
-      if (this.shared.get(specification) === open) this.shared.delete(specification);
+      if (this.shared.get(key) === open) this.shared.delete(key);
       throw error;
     }
   }
@@ -55,13 +59,14 @@ export class EncoderPool {
 
   /** Whether somebody has this encoder open. */
   has(specification: string): boolean {
-    return this.shared.has(specification);
+    return this.shared.has(keyOf(specification));
   }
 
-  async release(specification: string): Promise<void> {
-    const open = this.shared.get(specification);
+  async release(specification: string, model?: string): Promise<void> {
+    const key = keyOf(specification, model);
+    const open = this.shared.get(key);
     if (open === undefined || --open.users > 0) return;
-    this.shared.delete(specification);
+    this.shared.delete(key);
     await (await open.encoder).close();
   }
 
@@ -71,16 +76,21 @@ export class EncoderPool {
     for (const { encoder } of all) await encoder.then((opened) => opened.close()).catch(() => {});
   }
 
-  private open(specification: string): Promise<Encoder> {
+  private open(specification: string, model?: string): Promise<Encoder> {
     const { provider, threads, cacheDirectory, log } = this.options;
     return openEncoder(specification, {
       provider,
       threads,
+      ...(model === undefined ? {} : { model }),
       ...(cacheDirectory === undefined ? {} : { cacheDirectory }),
       log: (message) => log.info(message),
       onProgress: progressLog(log),
     });
   }
+}
+
+function keyOf(specification: string, model = ""): string {
+  return `${specification}\n${model}`;
 }
 
 /** A line every two seconds is enough for a log. */

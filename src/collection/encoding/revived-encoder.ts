@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
-import type { EncodeOptions, EncodeResult, Encoder, EncoderIdentity } from "../../encoder/index.js";
+import type { EncodeOptions, EncodeResult, Encoder, EncoderIdentity, EncoderInput } from "../../encoder/index.js";
 import { AttuneError } from "../../errors/index.js";
 
 /**
- * An encoder that is opened again when its thread has died. The calls that were under way fail, since one of their texts may be
+ * An encoder that is opened again when its thread has died. The calls that were under way fail, since one of their inputs may be
  * what it died of; the next call opens it.
  */
 export class RevivedEncoder implements Encoder {
@@ -29,6 +29,14 @@ export class RevivedEncoder implements Encoder {
     return this.encoder.dimensions;
   }
 
+  get modality(): Encoder["modality"] {
+    return this.encoder.modality;
+  }
+
+  get accepts(): Encoder["accepts"] {
+    return this.encoder.accepts;
+  }
+
   get maxTokens(): number {
     return this.encoder.maxTokens;
   }
@@ -38,10 +46,10 @@ export class RevivedEncoder implements Encoder {
   }
 
   /** @throws encoder_changed when other files were found on opening it again */
-  async encode(texts: readonly string[], options?: EncodeOptions): Promise<EncodeResult> {
+  async encode(inputs: readonly EncoderInput[], options?: EncodeOptions): Promise<EncodeResult> {
     const encoder = this.dead && !this.closed ? await this.revive() : this.encoder;
     try {
-      return await encoder.encode(texts, options);
+      return await encoder.encode(inputs, options);
     } catch (error) {
       if (error instanceof AttuneError && error.code === "internal" && encoder === this.encoder) this.dead = true;
       throw error;

@@ -1,6 +1,12 @@
 import { rm } from "node:fs/promises";
-import { generationDirectory } from "../../../storage/index.js";
-import { type CollectionState, changeRecord, type StoredGeneration, type StoredJob } from "../collection-state.js";
+import { generationDirectory, type Operation } from "../../../storage/index.js";
+import {
+  BASE_SEQUENCE_KEY,
+  type CollectionState,
+  changeRecord,
+  type StoredGeneration,
+  type StoredJob,
+} from "../collection-state.js";
 import type { ItemWriter } from "../items/item-writer.js";
 import type { LabelAllocator } from "../items/label-allocator.js";
 import type { JobBook } from "../jobs/job-book.js";
@@ -37,6 +43,7 @@ export async function switchTo(
   const generation = await openGeneration(stored, state, {
     ...openOptions(stored.number, parts),
     niceness: parts.niceness,
+    active: stored.number === state.active.number,
     onEmbedded: (done, total) => {
       signal.throwIfAborted();
       report.progress("reEmbedding", { done, total, unit: "items" });
@@ -75,7 +82,10 @@ export async function switchTo(
   await collectGenerations(parts, previous?.number);
 }
 
-function openOptions(number: number, { state, labels, threads }: SwitchParts): Omit<OpenGenerationOptions, "niceness"> {
+function openOptions(
+  number: number,
+  { state, labels, threads }: SwitchParts,
+): Pick<OpenGenerationOptions, "threads" | "onCompacted"> {
   return {
     threads,
     onCompacted: (gone) => {
@@ -129,21 +139,27 @@ async function commitSwitch(
   { state, jobs }: SwitchParts,
 ): Promise<void> {
   await generation.rows.sync();
+  const { active, sequence, tables } = state;
   const before = state.record.activeGeneration;
+  const rowsSequence = stored.scope === "encoder" ? sequence : generation.checkpointed;
   try {
     await state.storage.write([
+      ...(active.space === generation.space ? [] : [await filledSpace(active, state)]),
       changeRecord(state, { activeGeneration: generation.number }),
-      state.tables.generations.put(generation.number, {
-        ...stored,
-        rowsSequence: generation.checkpointed,
-        items: state.table.count,
-      }),
+      tables.generations.put(generation.number, { ...stored, rowsSequence, items: state.table.count }),
       jobs.operation(job.number, { status: "promoted", generation: generation.number }),
     ]);
   } catch (error) {
     changeRecord(state, { activeGeneration: before });
     throw error;
   }
+}
+
+/** Notes how far the space reaches that writes fill no more: to this very moment. */
+async function filledSpace(active: LiveGeneration, { base, sequence, tables }: CollectionState): Promise<Operation> {
+  const stored = await tables.generations.get(active.number);
+  if (active.space === base || stored === undefined) return tables.state.put(BASE_SEQUENCE_KEY, sequence);
+  return tables.generations.put(active.number, { ...stored, rowsSequence: sequence });
 }
 
 /** The generation that served until now stays on disk, as it is at this moment, for a rollback. */

@@ -1,15 +1,30 @@
 import type { VectorFile } from "../../../storage/index.js";
+import type { EncoderInput } from "../../encoder/index.js";
 import { Bitmap, type VectorIndex } from "../../index/index.js";
 import type { ItemTable } from "../items/item-table.js";
+import type { EmbeddingSpace, OnDone } from "./embedding-space.js";
 import type { Head } from "./head.js";
 
-/** Rows embedded at once: 2,048 x 512 float32 are 4 MiB. */
+/** Rows that a head is applied to at once: 2,048 x 512 float32 are 4 MiB. */
 const BLOCK = 2048;
 
-export type OnDone = (done: number, total: number) => void;
+export interface GenerationParts {
+  number: number;
+  space: EmbeddingSpace;
+  /** Whether the space ends with this generation. */
+  ownSpace: boolean;
+  head: Head | undefined;
+  /** The file that the index reads: the rows of the space where there is no head. */
+  rows: VectorFile;
+  index: VectorIndex;
+  /** Labels in the index. */
+  labels: Uint32Array;
+  sequence: number;
+  checkpointed: number;
+}
 
 /**
- * One open generation: its head, its row file and its index. Whoever reads holds it by `use`; `retire` lets those who are
+ * One open generation: the embedding space it is in, its head, its row file and its index. Whoever reads holds it by `use`; `retire` lets those who are
  * in it finish, and only then closes it, so that a query ends in the generation in which it began.
  */
 export class LiveGeneration {
@@ -21,20 +36,19 @@ export class LiveGeneration {
   /** The sequence of the last snapshot on disk. */
   checkpointed: number;
 
-  constructor(
-    readonly number: number,
-    private readonly head: Head | undefined,
-    private readonly base: VectorFile,
-    /** The file that the index reads: the base rows themselves when there is no head. */
-    readonly rows: VectorFile,
-    readonly index: VectorIndex,
-    labels: Uint32Array,
-    sequence: number,
-    checkpointed: number,
-  ) {
-    this.indexed = Bitmap.of(labels);
-    this.sequence = sequence;
-    this.checkpointed = checkpointed;
+  readonly number: number;
+  readonly space: EmbeddingSpace;
+  readonly rows: VectorFile;
+  readonly index: VectorIndex;
+
+  constructor(private readonly parts: GenerationParts) {
+    this.number = parts.number;
+    this.space = parts.space;
+    this.rows = parts.rows;
+    this.index = parts.index;
+    this.indexed = Bitmap.of(parts.labels);
+    this.sequence = parts.sequence;
+    this.checkpointed = parts.checkpointed;
   }
 
   async use<T>(work: () => Promise<T>): Promise<T> {
@@ -57,14 +71,20 @@ export class LiveGeneration {
     );
   }
 
-  /** Base rows to rows of this generation. */
-  project(base: Float32Array): Promise<Float32Array> {
-    return this.head === undefined ? Promise.resolve(base) : this.head.apply(base);
+  /** Embeddings of its space to rows of this generation. */
+  async project(embeddings: Float32Array): Promise<Float32Array> {
+    return this.parts.head === undefined ? embeddings : this.parts.head.apply(embeddings);
   }
 
-  /** Writes the rows of new labels, given their base rows; the base file has them already. */
-  async writeRows(labels: Uint32Array, base: Float32Array): Promise<void> {
-    if (this.head !== undefined && labels.length > 0) await this.rows.write(labels, await this.head.apply(base));
+  /** Rows of this generation for contents that are asked for. @throws no_encoder */
+  async embedQueries(inputs: readonly EncoderInput[]): Promise<Float32Array> {
+    return this.project(await this.space.embedder.embed(inputs, "query"));
+  }
+
+  /** Writes the rows of new labels, given their embeddings: those of the space, and those that its head makes of them. */
+  async writeRows(labels: Uint32Array, embeddings: Float32Array): Promise<void> {
+    await this.space.rows.write(labels, embeddings);
+    if (this.parts.head !== undefined) await this.rows.write(labels, await this.parts.head.apply(embeddings));
   }
 
   async add(labels: Uint32Array): Promise<void> {
@@ -83,7 +103,8 @@ export class LiveGeneration {
   async catchUp(table: ItemTable, now: number, onDone?: OnDone): Promise<void> {
     const changed = table.changedSince(this.sequence);
     const gone = Uint32Array.from(this.indexed.clone().andNot(table.live));
-    await embedRows(changed, this.base, this.head, this.rows, onDone);
+    await this.space.fill(now, onDone);
+    await applyHead(this.parts.head, changed, this.space.rows, this.rows, onDone);
     await this.add(changed);
     await this.remove(gone);
     this.sequence = now;
@@ -104,24 +125,26 @@ export class LiveGeneration {
         this.retired = resolve;
       });
     }
+    const { head, ownSpace } = this.parts;
     await this.index.close();
-    await this.head?.close();
-    if (this.rows !== this.base) await this.rows.close();
+    await head?.close();
+    if (this.rows !== this.space.rows) await this.rows.close();
+    if (ownSpace) await this.space.close();
   }
 }
 
-/** Applies `head` to the base rows of `labels`, block by block, into `rows`; nothing to do without a head. */
-export async function embedRows(
-  labels: Uint32Array,
-  base: VectorFile,
+/** Applies `head` to the embeddings of `labels`, block by block, into `rows`; nothing to do without a head. */
+export async function applyHead(
   head: Head | undefined,
+  labels: Uint32Array,
+  embeddings: VectorFile,
   rows: VectorFile,
   onDone?: OnDone,
 ): Promise<void> {
   if (head === undefined) return;
   for (let first = 0; first < labels.length; first += BLOCK) {
     const block = labels.subarray(first, first + BLOCK);
-    await rows.write(block, await head.apply(await base.read(block)));
+    await rows.write(block, await head.apply(await embeddings.read(block)));
     onDone?.(Math.min(first + BLOCK, labels.length), labels.length);
   }
 }

@@ -1,14 +1,17 @@
-import { generationVectorsFile, headFile, indexDirectory, VectorFile } from "../../../storage/index.js";
+import { encoderFile, generationVectorsFile, headFile, indexDirectory, VectorFile } from "../../../storage/index.js";
 import { openHnswIndex } from "../../index/index.js";
 import type { CollectionState, StoredGeneration } from "../collection-state.js";
+import { EmbeddingSpace, type OnDone } from "./embedding-space.js";
 import { Head } from "./head.js";
-import { embedRows, LiveGeneration, type OnDone } from "./live-generation.js";
+import { applyHead, LiveGeneration } from "./live-generation.js";
 
 export interface OpenGenerationOptions {
   /** Priority of the thread that builds the index: 0 for one that serves already, above 0 for one that is being prepared. */
   niceness: number;
   /** Threads of the head's session. */
   threads: number;
+  /** Its space is filled by every write, because it is the active one. */
+  active: boolean;
   /** Labels whose points the index has forgotten. */
   onCompacted(labels: Uint32Array): void;
   /** Rows embedded so far. */
@@ -16,33 +19,35 @@ export interface OpenGenerationOptions {
 }
 
 /** The parts of a collection that a generation is opened with; `sequence` is what `table` shows. */
-type Parts = Pick<
-  CollectionState,
-  "directory" | "rules" | "settings" | "base" | "table" | "sequence" | "record" | "log"
->;
+type Parts = Omit<CollectionState, "active" | "held">;
 
 /**
- * Opens a generation as of now: embeds the items that its row file does not have yet, and opens the index, which answers at
- * once and builds what its snapshot lacks in the background.
+ * Opens a generation as of now: embeds the items that its rows do not have yet, and opens the index, which answers at once and
+ * builds what its snapshot lacks in the background.
  */
 export async function openGeneration(
   stored: StoredGeneration,
   parts: Parts,
   options: OpenGenerationOptions,
 ): Promise<LiveGeneration> {
-  const { directory, rules, settings, base, table, record, log } = parts;
+  const { directory, rules, settings, table, record, log } = parts;
   const { number, scope } = stored;
-  const live = table.snapshot();
-  const sequence = parts.sequence;
-  const changed = table.changedSince(stored.rowsSequence);
-  const head =
-    scope === null ? undefined : await Head.open(headFile(directory, number), rules.dimensions, options.threads);
-  let rows = base;
+  const ownSpace = scope === "encoder";
+  const space = ownSpace ? await openTunedSpace(stored, parts, options.active) : parts.base;
+  let rows = space.rows;
+  let head: Head | undefined;
   try {
-    if (head !== undefined) {
+    if (ownSpace && options.active) await space.restore(space.lost());
+    if (scope === "head") {
       rows = await VectorFile.open(generationVectorsFile(directory, number), rules.dimensions);
+      head = await Head.open(headFile(directory, number), rules.dimensions, options.threads);
     }
-    await embedRows(changed, base, head, rows, options.onEmbedded);
+    // Taken in one turn of the event loop, so that they belong together.
+    const live = table.snapshot();
+    const sequence = parts.sequence;
+    const changed = table.changedSince(stored.rowsSequence);
+    await space.fill(sequence, options.onEmbedded);
+    await applyHead(head, changed, space.rows, rows, options.onEmbedded);
     const index = await openHnswIndex({
       rows: { path: rows.path, dimensions: rules.dimensions },
       metric: rules.metric,
@@ -55,11 +60,34 @@ export async function openGeneration(
       onCompacted: options.onCompacted,
       log: (message: string) => log.info(message),
     });
-    return new LiveGeneration(number, head, base, rows, index, live.labels, sequence, stored.rowsSequence);
+    const { labels } = live;
+    const checkpointed = stored.rowsSequence;
+    return new LiveGeneration({ number, space, ownSpace, head, rows, index, labels, sequence, checkpointed });
   } catch (error) {
-    // The head's thread would keep the process alive.
+    // The threads of head and encoder would keep the process alive.
     await head?.close();
-    if (rows !== base) await rows.close();
+    if (rows !== space.rows) await rows.close();
+    if (ownSpace) await space.close();
+    throw error;
+  }
+}
+
+/** The space of a tuned encoder: its model and its rows, both in the generation's folder. */
+async function openTunedSpace(stored: StoredGeneration, parts: Parts, active: boolean): Promise<EmbeddingSpace> {
+  const { directory, rules, tables, table, inputs, storage } = parts;
+  const { number } = stored;
+  const tuned = await parts.tunedEncoder(encoderFile(directory, number));
+  try {
+    const rows = await VectorFile.open(generationVectorsFile(directory, number), rules.dimensions);
+    const save = async (rowsSequence: number) => {
+      const record = await tables.generations.get(number);
+      // One that is being made has no record yet.
+      if (record !== undefined) await storage.write([tables.generations.put(number, { ...record, rowsSequence })]);
+    };
+    const sequence = active ? parts.sequence : stored.rowsSequence;
+    return new EmbeddingSpace({ ...tuned, rows, sequence, table, inputs, save });
+  } catch (error) {
+    await tuned.release();
     throw error;
   }
 }

@@ -2,12 +2,24 @@ import { isDeepStrictEqual } from "node:util";
 import type { Payload } from "../../../schemas/index.js";
 import type { ItemRecord } from "../../../storage/index.js";
 import { AttuneError } from "../../errors/index.js";
+import type { EmbeddingSpace } from "../generations/embedding-space.js";
 import type { Limits } from "../limits.js";
+import type { ImageContent } from "./image-content.js";
 import { type ItemContent, readPayload } from "./item-content.js";
+
+/** A content's embedding in a space. */
+export interface Embedded {
+  space: EmbeddingSpace;
+  row: Float32Array;
+}
 
 /** One change of one item. */
 export type Mutation =
-  | { kind: "put"; content: ItemContent /** Base vector, when it is known already. */; base: Float32Array | undefined }
+  | {
+      kind: "put";
+      content: ItemContent /** Its embedding, when it is known already. */;
+      embedded: Embedded | undefined;
+    }
   | { kind: "patch"; id: string; payload: Payload }
   | { kind: "delete"; id: string };
 
@@ -28,10 +40,12 @@ export function idOf(mutation: Mutation): string {
   return mutation.kind === "put" ? mutation.content.id : mutation.id;
 }
 
-/** The content under a label, where a commit needs it: text for the encoder, or the base row itself. */
+/** The content under a label, where a commit needs it: the vector itself, or what the encoder reads and maybe its embedding. */
 export interface NewContent {
   text: string | undefined;
-  base: Float32Array | undefined;
+  image: ImageContent | undefined;
+  vector: Float32Array | undefined;
+  embedded: Embedded | undefined;
 }
 
 /** What the commit of a batch is made against. */
@@ -70,7 +84,7 @@ export class ItemChanges {
       const id = idOf(mutation);
       const before = current(id);
       if (mutation.kind === "put") {
-        records.set(id, this.put(mutation.content, mutation.base, before));
+        records.set(id, this.put(mutation.content, mutation.embedded, before));
         outcome.upserted++;
       } else if (mutation.kind === "patch") {
         if (before === undefined) throw notFound(id);
@@ -86,27 +100,30 @@ export class ItemChanges {
     return outcome;
   }
 
-  private put(content: ItemContent, base: Float32Array | undefined, before: ItemRecord | undefined): ItemRecord {
+  private put(content: ItemContent, embedded: Embedded | undefined, before: ItemRecord | undefined): ItemRecord {
     const sequence = ++this.sequence;
     if (before !== undefined && this.sameContent(content, before)) {
       return { ...before, payload: content.payload, sequence };
     }
     const label = this.view.takeLabel();
-    this.contents.set(label, { text: content.text, base: content.vector ?? base });
+    const { text, image, vector } = content;
+    this.contents.set(label, { text, image, vector, embedded });
     return {
       label,
       sequence,
       contentSequence: sequence,
-      ...(content.text === undefined ? {} : { text: content.text }),
+      ...(text === undefined ? {} : { text }),
+      ...(image === undefined ? {} : { image: { hash: image.hash, type: image.type } }),
       payload: content.payload,
     };
   }
 
   /** The same content again keeps its label, its vector and the feedback about it. */
   private sameContent(content: ItemContent, before: ItemRecord): boolean {
+    if (content.image !== undefined) return content.image.hash === before.image?.hash;
     if (content.vector === undefined) return content.text === before.text;
     const fresh = this.contents.get(before.label);
-    if (fresh?.base !== undefined) return isDeepStrictEqual(fresh.base, content.vector);
+    if (fresh?.vector !== undefined) return isDeepStrictEqual(fresh.vector, content.vector);
     return this.view.sameVector(before.label, content.vector);
   }
 }

@@ -1,10 +1,11 @@
 import type { Filter, Item, ItemList, ScrollItems } from "../../../schemas/index.js";
-import type { ItemRecord } from "../../../storage/index.js";
+import type { ItemRecord, StoredImage } from "../../../storage/index.js";
 import { AttuneError } from "../../errors/index.js";
 import type { CollectionState } from "../collection-state.js";
 import { DEFAULT_PAGE, decodeCursor, encodeCursor } from "../cursor.js";
+import { itemImageUrl } from "./content-urls.js";
 import { checkFilter } from "./filter-depth.js";
-import { checkBatchSize } from "./item-content.js";
+import { anOrA, checkBatchSize } from "./item-content.js";
 
 export interface ReadOptions {
   withVector?: boolean | undefined;
@@ -18,7 +19,18 @@ export class ItemReader {
   async get(id: string, options: ReadOptions = {}): Promise<Item> {
     const [item] = this.state.table.labelOf(id) === undefined ? [] : await this.getMany([id], options);
     if (item !== undefined) return item;
-    throw new AttuneError("item_not_found", `There is no item ${JSON.stringify(id.slice(0, 80))} in this collection.`);
+    throw itemNotFound(id);
+  }
+
+  /** What the image of an item is called, without its bytes. @throws item_not_found, content_not_found */
+  async imageOf(id: string): Promise<StoredImage> {
+    const record = this.state.table.labelOf(id) === undefined ? undefined : await this.state.tables.items.get(id);
+    if (record === undefined) throw itemNotFound(id);
+    if (record.image !== undefined) return record.image;
+    throw new AttuneError(
+      "content_not_found",
+      `The item ${JSON.stringify(id.slice(0, 80))} has no image: this is ${anOrA(this.state.rules.modality)} collection.`,
+    );
   }
 
   /** Items in the order of `ids`; unknown ids are left out. @throws batch_too_large */
@@ -76,12 +88,19 @@ export class ItemReader {
 
   private async show(found: [string, ItemRecord][], { withVector }: ReadOptions): Promise<Item[]> {
     const { dimensions } = this.state.rules;
-    const rows = withVector ? await this.state.base.read(found.map(([, { label }]) => label)) : undefined;
-    return found.map(([id, { text, payload }], i) => ({
+    const { active } = this.state;
+    const labels = found.map(([, { label }]) => label);
+    const rows = withVector ? await active.use(() => active.space.rows.read(labels)) : undefined;
+    return found.map(([id, { text, image, payload }], i) => ({
       id,
       ...(text === undefined ? {} : { text }),
+      ...(image === undefined ? {} : { imageUrl: itemImageUrl(this.state.record.name, id) }),
       payload,
       ...(rows === undefined ? {} : { vector: Array.from(rows.subarray(i * dimensions, (i + 1) * dimensions)) }),
     }));
   }
+}
+
+function itemNotFound(id: string): AttuneError {
+  return new AttuneError("item_not_found", `There is no item ${JSON.stringify(id.slice(0, 80))} in this collection.`);
 }

@@ -1,6 +1,8 @@
 import type { ItemRecord } from "../../../storage/index.js";
+import type { EncoderInput } from "../../encoder/index.js";
 import { AttuneError } from "../../errors/index.js";
 import { type CollectionState, SEQUENCE_KEY } from "../collection-state.js";
+import type { EmbeddingSpace } from "../generations/embedding-space.js";
 import { Checkpoints } from "./checkpoints.js";
 import { ItemChanges, type ItemOperation, type ItemOutcome, idOf } from "./item-changes.js";
 import type { LabelAllocator } from "./label-allocator.js";
@@ -10,8 +12,8 @@ import { type Outcome, WriteQueue } from "./write-queue.js";
 const COMMIT_ITEMS = 2048;
 
 /**
- * The one path by which items change. A commit goes: rows to the base file, fsync; one Level batch (here the write is
- * acknowledged as durable); memory; index. What a crash leaves is what Level has.
+ * The one path by which items change. A commit goes: rows to the files of the active generation, fsync; one Level batch (here the
+ * write is acknowledged as durable); memory; index. What a crash leaves is what Level has.
  */
 export class ItemWriter {
   private readonly queue: WriteQueue<ItemOperation, ItemOutcome>;
@@ -81,10 +83,9 @@ export class ItemWriter {
     const { state } = this;
     const added = liveLabels(changes);
     if (added.length === 0) return;
-    const base = await this.baseRows(added, changes);
-    await state.base.write(added, base);
-    await state.active.writeRows(added, base);
-    if (state.storage.durability === "fsync") await state.base.sync();
+    const { active } = state;
+    await active.writeRows(added, await this.embeddings(added, changes, active.space));
+    if (state.storage.durability === "fsync") await active.space.rows.sync();
   }
 
   private async storeRecords(changes: ItemChanges): Promise<void> {
@@ -112,13 +113,17 @@ export class ItemWriter {
 
   /** Makes a committed batch visible; returns the labels it freed. */
   private show(changes: ItemChanges, before: Map<string, ItemRecord>): Uint32Array {
-    const { table, payloads } = this.state;
+    const { table, payloads, content } = this.state;
     const freed: number[] = [];
     for (const [id, record] of changes.records) {
       const old = before.get(id);
       if (old !== undefined && old.label !== record?.label) {
         freed.push(old.label);
         payloads.remove(old.label);
+      }
+      if (old?.image?.hash !== record?.image?.hash) {
+        if (record?.image !== undefined) content.retain(record.image.hash);
+        if (old?.image !== undefined) content.release(old.image.hash);
       }
       if (record === undefined) table.remove(id);
       else {
@@ -128,6 +133,7 @@ export class ItemWriter {
     }
     this.state.sequence = changes.sequence;
     this.state.active.sequence = changes.sequence;
+    this.state.active.space.sequence = changes.sequence;
     return Uint32Array.from(freed);
   }
 
@@ -155,26 +161,27 @@ export class ItemWriter {
     }
     const order = [...labels];
     if (order.length === 0) return new Map();
-    const bytes = bytesOf(await this.state.base.read(order));
+    const bytes = bytesOf(await this.state.base.rows.read(order));
     const rowBytes = bytes.length / order.length;
     return new Map(order.map((label, i) => [label, bytes.subarray(i * rowBytes, (i + 1) * rowBytes)]));
   }
 
-  private async baseRows(labels: Uint32Array, changes: ItemChanges): Promise<Float32Array> {
+  /** Embeddings of new labels in `space`: those that came with the request, or made now. */
+  private async embeddings(labels: Uint32Array, changes: ItemChanges, space: EmbeddingSpace): Promise<Float32Array> {
     const { dimensions } = this.state.rules;
     const rows = new Float32Array(labels.length * dimensions);
-    const missing: { position: number; text: string }[] = [];
+    const missing: { position: number; input: EncoderInput }[] = [];
     labels.forEach((label, position) => {
       const content = changes.contents.get(label);
-      if (content?.base !== undefined) rows.set(content.base, position * dimensions);
-      else if (content?.text !== undefined) missing.push({ position, text: content.text });
+      const known = content?.vector ?? (content?.embedded?.space === space ? content.embedded.row : undefined);
+      if (known !== undefined) rows.set(known, position * dimensions);
+      else missing.push({ position, input: content?.image?.bytes ?? content?.text ?? "" });
     });
     if (missing.length > 0) {
-      // The item had this text when the request came and was changed by another before this commit.
-      const encoded = await this.state.embedder.embed(
-        missing.map(({ text }) => text),
-        "item",
-      );
+      // A switch has taken place since the request was embedded; or the item had this content when the request came, and was
+      // changed by another before this commit.
+      const inputs = missing.map(({ input }) => input);
+      const encoded = await space.embedder.embed(inputs, "item");
       missing.forEach(({ position }, i) => {
         rows.set(encoded.subarray(i * dimensions, (i + 1) * dimensions), position * dimensions);
       });

@@ -5,7 +5,8 @@ import { metricOf, readVector } from "../../vector/index.js";
 import type { CollectionState } from "../collection-state.js";
 import type { LiveGeneration } from "../generations/live-generation.js";
 import { checkFilter } from "./filter-depth.js";
-import { checkBatchSize, checkText, placedQuery } from "./item-content.js";
+import { readImage } from "./image-content.js";
+import { checkAccepted, checkBatchSize, checkText, placedQuery } from "./item-content.js";
 
 const DEFAULT_K = 10;
 
@@ -58,11 +59,11 @@ export class QueryRunner {
 
   /** @throws validation_failed, k_too_large, wrong_modality, filter_too_deep and what a text can be refused for */
   private check(query: Query): void {
-    const given = (["text", "vector", "itemId"] as const).filter((field) => query[field] !== undefined);
+    const given = (["text", "image", "vector", "itemId"] as const).filter((field) => query[field] !== undefined);
     if (given.length !== 1) {
       throw new AttuneError(
         "validation_failed",
-        `A query has exactly one of text, vector and itemId; this one has ${given.length === 0 ? "none" : given.join(" and ")}.`,
+        `A query has exactly one of text, image, vector and itemId; this one has ${given.length === 0 ? "none" : given.join(" and ")}.`,
       );
     }
     const { limits } = this.state.rules;
@@ -71,7 +72,11 @@ export class QueryRunner {
         details: [{ path: "/k", message: `must be <= ${limits.k}` }],
       });
     }
-    if (query.text !== undefined) checkText(query.text);
+    if (query.text !== undefined) {
+      checkAccepted("text", this.state.rules);
+      checkText(query.text);
+    }
+    if (query.image !== undefined) checkAccepted("image", this.state.rules);
     if (query.filter !== undefined) checkFilter(query.filter, limits.filterDepth);
   }
 
@@ -88,7 +93,8 @@ export class QueryRunner {
 
   private async rowOf(query: Query, generation: LiveGeneration): Promise<Float32Array> {
     const { dimensions, metric } = this.state.rules;
-    if (query.text !== undefined) return generation.project(await this.state.embedder.embed([query.text], "query"));
+    if (query.text !== undefined) return generation.embedQueries([query.text]);
+    if (query.image !== undefined) return generation.embedQueries([readImage(query.image).bytes]);
     if (query.vector !== undefined) return generation.project(readVector(query.vector, dimensions, metric));
     return generation.rows.read([this.labelOf(query.itemId ?? "")]);
   }
@@ -119,7 +125,8 @@ export class QueryRunner {
       });
       if (hits === undefined) return [];
       const complete = hits.labels.length < asked || asked >= wanted + TIES;
-      if (complete || hits.distances[wanted - 1] !== hits.distances.at(-1)) return this.show(hits, prepared);
+      if (complete || hits.distances[wanted - 1] !== hits.distances.at(-1))
+        return this.show(hits, prepared, generation);
     }
   }
 
@@ -127,7 +134,7 @@ export class QueryRunner {
     return filter === undefined ? undefined : this.state.payloads.select(filter, this.state.table.live);
   }
 
-  private async show(hits: SearchHits, { query, k, self }: Prepared): Promise<Hit[]> {
+  private async show(hits: SearchHits, { query, k, self }: Prepared, generation: LiveGeneration): Promise<Hit[]> {
     const space = metricOf(this.state.rules.metric);
     const found: (Hit & { label: number })[] = [];
     hits.labels.forEach((label, i) => {
@@ -140,7 +147,7 @@ export class QueryRunner {
     found.sort((a, b) => a.distance - b.distance || compareIds(a.id, b.id));
     const shown = found.slice(0, k);
     if (query.withPayload !== false) this.addPayloads(shown);
-    if (query.withVector === true) await this.addVectors(shown);
+    if (query.withVector === true) await this.addVectors(shown, generation);
     return shown.map(({ label: _, ...hit }) => hit);
   }
 
@@ -149,9 +156,9 @@ export class QueryRunner {
     for (const hit of hits) hit.payload = this.state.tables.items.getSync(hit.id)?.payload ?? null;
   }
 
-  private async addVectors(hits: (Hit & { label: number })[]): Promise<void> {
+  private async addVectors(hits: (Hit & { label: number })[], { space }: LiveGeneration): Promise<void> {
     const { dimensions } = this.state.rules;
-    const rows = await this.state.base.read(hits.map(({ label }) => label));
+    const rows = await space.rows.read(hits.map(({ label }) => label));
     hits.forEach((hit, i) => {
       hit.vector = Array.from(rows.subarray(i * dimensions, (i + 1) * dimensions));
     });
