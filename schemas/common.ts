@@ -23,6 +23,11 @@ export const Vector = Type.Union([Type.Array(Type.Number()), Type.String()], {
 });
 export type Vector = Static<typeof Vector>;
 
+export const Image = Type.String({
+  description:
+    "Base64 of an image file (PNG, JPEG, WebP, GIF, AVIF, TIFF); a `data:image/...;base64,` address is taken too.",
+});
+
 export const Payload = Type.Record(Type.String(), Type.Unknown(), {
   description: "Any JSON object, at most 64 KiB as JSON by default.",
 });

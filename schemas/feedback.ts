@@ -1,10 +1,28 @@
 import { type Static, Type } from "typebox";
-import { OneOf, Strict, Vector } from "./common.js";
+import { Image, OneOf, Strict, Vector } from "./common.js";
 
-export const Reference = Type.Union([Type.String(), Strict({ text: Type.String() }), Strict({ vector: Vector })], {
-  description: "An item's id, or content that is not an item (a query), kept as it is.",
-});
+export const Reference = Type.Union(
+  [Type.String(), Strict({ text: Type.String() }), Strict({ image: Image }), Strict({ vector: Vector })],
+  { description: "An item's id, or content that is not an item (a query), kept as it is." },
+);
 export type Reference = Static<typeof Reference>;
+
+/** A reference as it is listed: an image by its address. */
+export const ShownReference = Type.Union(
+  [
+    Type.String(),
+    Type.Object({ text: Type.String() }),
+    Type.Object({
+      image: Type.Object({
+        hash: Type.String({ description: "SHA-256 of the file, in hexadecimal." }),
+        url: Type.String({ description: "Path of the image on this server." }),
+      }),
+    }),
+    Type.Object({ vector: Type.String() }),
+  ],
+  { description: "An item's id, or the content that was sent." },
+);
+export type ShownReference = Static<typeof ShownReference>;
 
 export const PairLabel = OneOf(["similar", "dissimilar"] as const);
 export type PairLabel = Static<typeof PairLabel>;
@@ -47,9 +65,9 @@ export type FeedbackResult = Static<typeof FeedbackResult>;
 export const FeedbackEntry = Type.Object({
   id: Type.String(),
   kind: OneOf(["pair", "triplet", "label"] as const),
-  pair: Type.Optional(Pair),
-  triplet: Type.Optional(Triplet),
-  label: Type.Optional(ItemLabel),
+  pair: Type.Optional(Type.Object({ a: ShownReference, b: ShownReference, label: PairLabel })),
+  triplet: Type.Optional(Type.Object({ anchor: ShownReference, positive: ShownReference, negative: ShownReference })),
+  label: Type.Optional(Type.Object({ item: ShownReference, label: Type.String() })),
   createdAt: Type.String(),
   stale: Type.Boolean({ description: "True when an item it is about was deleted or its content replaced." }),
 });

@@ -1,10 +1,11 @@
 import { type Static, Type } from "typebox";
-import { Cursor, ItemId, Limit, PageQuery, Payload, Strict, Vector } from "./common.js";
+import { Cursor, Image, ItemId, Limit, PageQuery, Payload, Strict, Vector } from "./common.js";
 import { FilterRef } from "./filter.js";
 
 export const ItemInput = Strict({
   id: ItemId,
   text: Type.Optional(Type.String()),
+  image: Type.Optional(Image),
   vector: Type.Optional(Vector),
   payload: Type.Optional(Payload),
 });
@@ -32,6 +33,7 @@ export type StreamResult = Static<typeof StreamResult>;
 export const Item = Type.Object({
   id: Type.String(),
   text: Type.Optional(Type.String()),
+  imageUrl: Type.Optional(Type.String({ description: "Path of the image on this server." })),
   payload: Type.Union([Payload, Type.Null()]),
   vector: Type.Optional(Type.Array(Type.Number(), { description: "The encoder's output, before the head." })),
 });

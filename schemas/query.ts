@@ -1,10 +1,11 @@
 import { type Static, Type } from "typebox";
-import { Payload, Strict, Vector } from "./common.js";
+import { Image, Payload, Strict, Vector } from "./common.js";
 import { FilterRef } from "./filter.js";
 
 export const Query = Strict(
   {
     text: Type.Optional(Type.String()),
+    image: Type.Optional(Image),
     vector: Type.Optional(Vector),
     itemId: Type.Optional(Type.String({ description: "Nearest to this item, which is left out of the results." })),
     k: Type.Optional(Type.Integer({ minimum: 1, default: 10 })),

@@ -9,6 +9,7 @@ const NAMES = {
   k: true,
   dimensions: true,
   payloadBytes: true,
+  imagePixels: true,
   filterDepth: true,
 } satisfies Record<keyof Limits, true>;
 

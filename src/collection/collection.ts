@@ -23,7 +23,7 @@ import type {
   SubmitFeedback,
   UpsertResult,
 } from "../../schemas/index.js";
-import { diskUsage, generationDirectory } from "../../storage/index.js";
+import { diskUsage, generationDirectory, type StoredImage } from "../../storage/index.js";
 import type { Encoder } from "../encoder/index.js";
 import { AttuneError } from "../errors/index.js";
 import { assertEnoughFeedback } from "../training/index.js";
@@ -33,8 +33,10 @@ import type { PageOptions } from "./cursor.js";
 import { referenceKey } from "./feedback/feedback-reference.js";
 import { FeedbackStore } from "./feedback/feedback-store.js";
 import { collectGenerations } from "./generations/generation-switch.js";
+import type { ImageContent } from "./items/image-content.js";
 import type { Mutation } from "./items/item-changes.js";
-import { checkBatchSize, type ItemContent, readBatch } from "./items/item-content.js";
+import { checkBatchSize, type ItemContent, placed, readBatch } from "./items/item-content.js";
+import { embedItems } from "./items/item-embedding.js";
 import { ItemReader, type ReadOptions } from "./items/item-reader.js";
 import { ItemWriter } from "./items/item-writer.js";
 import { type Line, LineImport } from "./items/line-import.js";
@@ -90,7 +92,10 @@ export class Collection {
 
   private static async openBooks({ state, labels }: OpenedState, options: OpenCollectionOptions): Promise<Collection> {
     const writer = new ItemWriter(state, labels);
-    const feedback = await FeedbackStore.open(state.tables, state.table, state.rules);
+    const feedback = await FeedbackStore.open({ name: state.record.name, ...state });
+    const leftovers = await state.content.collect();
+    if (leftovers > 0)
+      state.log.info(`Collection ${state.record.name}: ${leftovers} files that nothing refers to were removed.`);
     const jobs = await JobBook.open(state.storage, state.tables);
     const { threads, trainingThreads, niceness } = options;
     const parts: FineTuneParts = { state, writer, labels, jobs, feedback, threads, trainingThreads, niceness };
@@ -153,7 +158,9 @@ export class Collection {
   async upsert(items: ItemInput[]): Promise<UpsertResult> {
     this.assertOpen();
     const contents = readBatch(items, this.state.rules);
-    await this.writer.write({ mutations: await this.mutations(contents) });
+    const { mutations, refused } = await embedItems(contents, this.state);
+    for (const { position, error } of refused) throw placed(error, `/items/${position}`);
+    await this.store(mutations);
     return { upserted: contents.length, generation: this.state.active.number };
   }
 
@@ -162,7 +169,9 @@ export class Collection {
     this.assertOpen();
     const store = async (contents: ItemContent[]) => {
       this.assertOpen();
-      await this.writer.write({ mutations: await this.mutations(contents) });
+      const { mutations, refused } = await embedItems(contents, this.state);
+      if (mutations.length > 0) await this.store(mutations);
+      return refused;
     };
     const result = await new LineImport(this.state.rules, store).run(lines);
     return { ...result, generation: this.state.active.number };
@@ -237,14 +246,25 @@ export class Collection {
     return this.queries.runBatch(queries);
   }
 
+  /** What the image of an item is called; `content` reads it. @throws item_not_found, content_not_found */
+  itemImage(id: string): Promise<StoredImage> {
+    return this.reader.imageOf(id);
+  }
+
+  /** An image of an item or of feedback by its hash. @throws content_not_found, internal when its file is lost */
+  content(hash: string): Promise<ImageContent> {
+    return this.reader.content(hash);
+  }
+
   /**
    * Vectors of texts in the active generation, as queries are embedded, (texts.length x dimensions); of length 1 under cosine.
-   * @throws no_encoder
+   * @throws no_encoder, wrong_modality
    */
   async embed(texts: string[]): Promise<{ vectors: Float32Array; dimensions: number; tokens: number }> {
-    const { active, embedder, rules } = this.state;
+    const { active, rules } = this.state;
+    if (!rules.accepts.text) throw this.readsNoTexts();
     return active.use(async () => {
-      const { rows, tokens } = await embedder.embedCounting(texts, "query");
+      const { rows, tokens } = await active.space.embedder.embedCounting(texts, "query");
       const vectors = await active.project(rows);
       metricOf(rules.metric).preprocess(vectors, rules.dimensions);
       return { vectors, tokens, dimensions: rules.dimensions };
@@ -362,21 +382,23 @@ export class Collection {
       );
   }
 
-  /** Embeds what has to be embedded before the write queue is entered, so that writers embed side by side. */
-  private async mutations(contents: ItemContent[]): Promise<Mutation[]> {
-    if (this.state.rules.modality === "vector")
-      return contents.map((content) => ({ kind: "put", content, base: undefined }));
-    const known = contents.filter(({ id }) => this.state.table.labelOf(id) !== undefined);
-    const records = await this.state.tables.items.getMany(known.map(({ id }) => id));
-    const same = new Set(known.flatMap(({ id, text }, i) => (records[i]?.text === text ? [id] : [])));
-    const fresh = contents.filter(({ id }) => !same.has(id));
-    const { dimensions } = this.state.rules;
-    const rows = await this.state.embedder.embed(
-      fresh.map(({ text = "" }) => text),
-      "item",
-    );
-    const bases = new Map(fresh.map(({ id }, i) => [id, rows.subarray(i * dimensions, (i + 1) * dimensions)]));
-    return contents.map((content) => ({ kind: "put", content, base: bases.get(content.id) }));
+  /** Stores what was embedded; the files of images are on disk before the records that name them. */
+  private async store(mutations: Mutation[]): Promise<void> {
+    const images = mutations.flatMap((mutation) => (mutation.kind === "put" ? (mutation.content.image ?? []) : []));
+    const letGo = await this.state.content.put(images);
+    // A write that fails may be on disk all the same: then its images stay until the next start.
+    await this.writer.write({ mutations });
+    letGo();
+  }
+
+  private readsNoTexts(): AttuneError {
+    const advice = 'Name a collection that does, or the encoder "use-lite".';
+    return this.state.rules.modality === "vector"
+      ? new AttuneError(
+          "no_encoder",
+          `The collection ${this.name} holds vectors and has no encoder to embed texts. ${advice}`,
+        )
+      : new AttuneError("wrong_modality", `The encoder of the collection ${this.name} reads no texts. ${advice}`);
   }
 
   private openFineTune(): Job | undefined {

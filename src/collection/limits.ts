@@ -12,6 +12,8 @@ export interface Limits {
   dimensions: number;
   /** Bytes of one item's payload as JSON. @default 64 KiB */
   payloadBytes: number;
+  /** Pixels of one image, width times height. @default 25,000,000 */
+  imagePixels: number;
   /** Levels of nested filters. @default 8 */
   filterDepth: number;
 }
@@ -23,5 +25,6 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   k: 10_000,
   dimensions: 16_384,
   payloadBytes: 64 * 1024,
+  imagePixels: 25_000_000,
   filterDepth: 8,
 };

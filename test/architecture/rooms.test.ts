@@ -23,6 +23,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     "src/vector",
     "src/runtime",
     "src/index",
+    "src/image",
     "src/encoder",
     "src/evaluation",
     "src/training",

@@ -1,17 +1,23 @@
-import type { FeedbackEntry, FeedbackList, SubmitFeedback } from "../../../schemas/index.js";
-import type { FeedbackRecord, Operation } from "../../../storage/index.js";
+import type {
+  FeedbackEntry,
+  FeedbackList,
+  ItemLabel,
+  Pair,
+  Reference,
+  SubmitFeedback,
+  Triplet,
+} from "../../../schemas/index.js";
+import type { ContentStore, FeedbackRecord, Operation } from "../../../storage/index.js";
 import { AttuneError } from "../../errors/index.js";
 import type { Tables } from "../collection-state.js";
 import { DEFAULT_PAGE, decodeNumberCursor, encodeCursor, type PageOptions } from "../cursor.js";
+import type { EmbeddingSpace } from "../generations/embedding-space.js";
+import type { ImageContent } from "../items/image-content.js";
 import { type ContentRules, checkBatchSize, placed } from "../items/item-content.js";
 import type { ItemTable } from "../items/item-table.js";
-import { isStale, readReference, referenceKey, type StoredReference, showReference } from "./feedback-reference.js";
-
-/** One piece of feedback as stored. */
-export type StoredFeedback =
-  | { kind: "pair"; a: StoredReference; b: StoredReference; label: "similar" | "dissimilar" }
-  | { kind: "triplet"; anchor: StoredReference; positive: StoredReference; negative: StoredReference }
-  | { kind: "label"; item: StoredReference; label: string };
+import { checkContradictions } from "./contradictions.js";
+import { isStale, readReference, type StoredReference, showReference } from "./feedback-reference.js";
+import { imagesOf, referencesOf, type StoredFeedback, subjectOf, verdictOf } from "./stored-feedback.js";
 
 interface Entry {
   feedback: StoredFeedback;
@@ -24,6 +30,24 @@ interface Entry {
 export interface Submitted {
   ids: string[];
   replaced: number;
+}
+
+/** What the feedback of a collection is about, and where it is kept. */
+export interface FeedbackParts {
+  /** The collection's name. */
+  name: string;
+  tables: Tables;
+  table: ItemTable;
+  rules: ContentRules;
+  content: ContentStore;
+  base: Pick<EmbeddingSpace, "embedder">;
+}
+
+/** A submission that was read: nothing is stored yet. */
+interface ReadSubmission {
+  feedback: StoredFeedback[];
+  /** What its references bring along. */
+  images: ImageContent[];
 }
 
 type Write = (operations: Operation[]) => Promise<void>;
@@ -46,14 +70,12 @@ export class FeedbackStore {
   sinceFineTune = 0;
   private last: Promise<unknown> = Promise.resolve();
 
-  private constructor(
-    private readonly tables: Tables,
-    private readonly table: ItemTable,
-    private readonly rules: ContentRules,
-  ) {}
+  private constructor(private readonly parts: FeedbackParts) {}
 
-  static async open(tables: Tables, table: ItemTable, rules: ContentRules): Promise<FeedbackStore> {
-    const store = new FeedbackStore(tables, table, rules);
+  /** Reads what is stored; the images it refers to count as referred to from then on. */
+  static async open(parts: FeedbackParts): Promise<FeedbackStore> {
+    const store = new FeedbackStore(parts);
+    const { tables } = parts;
     const stored: [string, FeedbackRecord][] = [];
     for await (const entry of tables.feedback.entries()) stored.push(entry);
     store.sinceFineTune = Number((await tables.state.get(SINCE_KEY)) ?? 0);
@@ -74,12 +96,14 @@ export class FeedbackStore {
    * @throws batch_too_large, contradictory_feedback, and what `readReference` throws
    */
   submit(submission: SubmitFeedback, write: Write): Promise<Submitted> {
-    return this.inTurn(() => this.store(submission, write));
+    // Read at once, images decoded side by side; stored in turn.
+    const reading = this.read(submission);
+    reading.catch(() => {});
+    return this.inTurn(async () => this.store(await reading, write));
   }
 
-  private async store(submission: SubmitFeedback, write: Write): Promise<Submitted> {
-    const read = this.read(submission);
-    checkContradictions(read);
+  private async store({ feedback: read, images }: ReadSubmission, write: Write): Promise<Submitted> {
+    const { tables, content } = this.parts;
     const createdAt = new Date().toISOString();
     const sequence = ++this.sequence;
     const submitted: Submitted = { ids: [], replaced: 0 };
@@ -97,11 +121,14 @@ export class FeedbackStore {
       changes.set(id, { feedback, createdAt, sequence });
       submitted.ids.push(id);
     }
-    const puts = [...changes].map(([id, entry]) => this.tables.feedback.put(id, toRecord(entry)));
+    const letGo = await content.put(images);
+    const puts = [...changes].map(([id, entry]) => tables.feedback.put(id, toRecord(entry)));
     const sinceFineTune = this.sinceFineTune + news;
-    await write([...puts, this.tables.state.put(SINCE_KEY, sinceFineTune)]);
+    // A write that fails may be on disk all the same: then its images stay until the next start.
+    await write([...puts, tables.state.put(SINCE_KEY, sinceFineTune)]);
     this.sinceFineTune = sinceFineTune;
     for (const [id, entry] of changes) this.remember(id, entry);
+    letGo();
     return submitted;
   }
 
@@ -126,8 +153,8 @@ export class FeedbackStore {
       const entry = this.entries.get(id);
       if (entry === undefined)
         throw new AttuneError("feedback_not_found", `There is no feedback ${JSON.stringify(id.slice(0, 80))}.`);
-      await write([this.tables.feedback.delete(id)]);
-      this.entries.delete(id);
+      await write([this.parts.tables.feedback.delete(id)]);
+      this.forget(id);
       this.subjects.delete(subjectOf(entry.feedback));
     });
   }
@@ -135,7 +162,7 @@ export class FeedbackStore {
   /** The count towards the next automatic fine-tune starts anew. */
   jobBegins(write: Write): Promise<void> {
     return this.inTurn(async () => {
-      await write([this.tables.state.put(SINCE_KEY, 0)]);
+      await write([this.parts.tables.state.put(SINCE_KEY, 0)]);
       this.sinceFineTune = 0;
     });
   }
@@ -160,37 +187,29 @@ export class FeedbackStore {
     return counts;
   }
 
-  private read(submission: SubmitFeedback): StoredFeedback[] {
+  private async read(submission: SubmitFeedback): Promise<ReadSubmission> {
     const { pairs = [], triplets = [], labels = [] } = submission;
-    checkBatchSize(
-      pairs.length + triplets.length + labels.length,
-      this.rules.limits.itemsPerBatch,
-      "pieces of feedback",
-    );
-    const at = (path: string, read: () => StoredFeedback): StoredFeedback => {
-      try {
-        return read();
-      } catch (error) {
-        throw placed(error, path);
-      }
+    const { table, rules, base } = this.parts;
+    const count = pairs.length + triplets.length + labels.length;
+    checkBatchSize(count, rules.limits.itemsPerBatch, "pieces of feedback");
+    const images: ImageContent[] = [];
+    const takeImage = async (image: ImageContent) => {
+      // Embedded to see that it can be: what cannot be would only fail the fine-tune.
+      await base.embedder.embed([image.bytes], "query");
+      images.push(image);
     };
-    const reference = (value: Parameters<typeof readReference>[0]) => readReference(value, this.table, this.rules);
-    return [
-      ...pairs.map(({ a, b, label }, i) =>
-        at(`/pairs/${i}`, () => ({ kind: "pair", a: reference(a), b: reference(b), label })),
-      ),
-      ...triplets.map(({ anchor, positive, negative }, i) =>
-        at(`/triplets/${i}`, () => ({
-          kind: "triplet",
-          anchor: reference(anchor),
-          positive: reference(positive),
-          negative: reference(negative),
-        })),
-      ),
-      ...labels.map(({ item, label }, i) =>
-        at(`/labels/${i}`, () => ({ kind: "label", item: reference(item), label })),
-      ),
-    ];
+    const reference = (value: Reference) => readReference(value, { table, content: rules, takeImage });
+    const at = (path: string, piece: Promise<StoredFeedback>) =>
+      piece.catch((error: unknown) => {
+        throw placed(error, path);
+      });
+    const feedback = await Promise.all([
+      ...pairs.map((pair, i) => at(`/pairs/${i}`, readPair(pair, reference))),
+      ...triplets.map((triplet, i) => at(`/triplets/${i}`, readTriplet(triplet, reference))),
+      ...labels.map((label, i) => at(`/labels/${i}`, readLabel(label, reference))),
+    ]);
+    checkContradictions(feedback);
+    return { feedback, images };
   }
 
   private takeId(): string {
@@ -198,126 +217,70 @@ export class FeedbackStore {
   }
 
   private remember(id: string, entry: Entry): void {
-    this.entries.delete(id); // so that it moves to the end
+    for (const hash of imagesOf(entry.feedback)) this.parts.content.retain(hash);
+    this.forget(id); // so that it moves to the end
     this.entries.set(id, entry);
     this.sequence = Math.max(this.sequence, entry.sequence);
     this.subjects.set(subjectOf(entry.feedback), id);
   }
 
+  private forget(id: string): void {
+    const entry = this.entries.get(id);
+    if (entry === undefined) return;
+    this.entries.delete(id);
+    for (const hash of imagesOf(entry.feedback)) this.parts.content.release(hash);
+  }
+
   private stale(feedback: StoredFeedback): boolean {
-    return referencesOf(feedback).some((reference) => isStale(reference, this.table));
+    return referencesOf(feedback).some((reference) => isStale(reference, this.parts.table));
   }
 
   private show(id: string, { feedback, createdAt }: Entry): FeedbackEntry {
+    const shown = (reference: StoredReference) => showReference(reference, this.parts.name);
     const common = { id, createdAt, stale: this.stale(feedback) };
     switch (feedback.kind) {
       case "pair":
         return {
           ...common,
           kind: "pair",
-          pair: { a: showReference(feedback.a), b: showReference(feedback.b), label: feedback.label },
+          pair: { a: shown(feedback.a), b: shown(feedback.b), label: feedback.label },
         };
       case "triplet":
         return {
           ...common,
           kind: "triplet",
           triplet: {
-            anchor: showReference(feedback.anchor),
-            positive: showReference(feedback.positive),
-            negative: showReference(feedback.negative),
+            anchor: shown(feedback.anchor),
+            positive: shown(feedback.positive),
+            negative: shown(feedback.negative),
           },
         };
       case "label":
-        return { ...common, kind: "label", label: { item: showReference(feedback.item), label: feedback.label } };
+        return { ...common, kind: "label", label: { item: shown(feedback.item), label: feedback.label } };
     }
   }
 }
 
-export function referencesOf(feedback: StoredFeedback): StoredReference[] {
-  switch (feedback.kind) {
-    case "pair":
-      return [feedback.a, feedback.b];
-    case "triplet":
-      return [feedback.anchor, feedback.positive, feedback.negative];
-    case "label":
-      return [feedback.item];
-  }
+type ReadReference = (value: Reference) => Promise<StoredReference>;
+
+async function readPair({ a, b, label }: Pair, read: ReadReference): Promise<StoredFeedback> {
+  const [first, second] = await Promise.all([read(a), read(b)]);
+  return { kind: "pair", a: first, b: second, label };
+}
+
+async function readTriplet(given: Triplet, read: ReadReference): Promise<StoredFeedback> {
+  const [anchor, positive, negative] = await Promise.all([
+    read(given.anchor),
+    read(given.positive),
+    read(given.negative),
+  ]);
+  return { kind: "triplet", anchor, positive, negative };
+}
+
+async function readLabel({ item, label }: ItemLabel, read: ReadReference): Promise<StoredFeedback> {
+  return { kind: "label", item: await read(item), label };
 }
 
 function toRecord(entry: Entry): FeedbackRecord {
   return { kind: entry.feedback.kind, body: entry.feedback, createdAt: entry.createdAt, sequence: entry.sequence };
-}
-
-/** What an entry is about; a later entry about the same takes its place. */
-function subjectOf(feedback: StoredFeedback): string {
-  switch (feedback.kind) {
-    case "pair":
-      return `p ${pairKey(feedback.a, feedback.b)}`;
-    case "triplet":
-      return `t ${JSON.stringify(referencesOf(feedback).map(referenceKey))}`;
-    case "label":
-      return `l ${referenceKey(feedback.item)}`;
-  }
-}
-
-/** What an entry says about its subject. */
-function verdictOf(feedback: StoredFeedback): string {
-  return feedback.kind === "triplet" ? "triplet" : feedback.label;
-}
-
-/** The same for both directions. */
-function pairKey(a: StoredReference, b: StoredReference): string {
-  return JSON.stringify([referenceKey(a), referenceKey(b)].sort());
-}
-
-/**
- * Refuses a submission that says two things of one pair or one item, or ties a thing to itself. A triplet is relative (the
- * anchor is nearer to the positive than to the negative), so it contradicts only its own reversal and a pair that says the
- * opposite. A contradiction with earlier feedback is no error: people change their minds, and the newer wins.
- * @throws contradictory_feedback
- */
-function checkContradictions(feedback: readonly StoredFeedback[]): void {
-  const said = new Map<string, string>();
-  const say = (subject: string, verdict: string, what: () => string) => {
-    const before = said.get(subject);
-    if (before !== undefined && before !== verdict) throw contradiction(`${what()} both ${before} and ${verdict}`);
-    said.set(subject, verdict);
-  };
-  for (const piece of feedback) {
-    checkDistinct(piece);
-    if (piece.kind === "pair") {
-      say(`p ${pairKey(piece.a, piece.b)}`, piece.label, () => `${shown(piece.a)} and ${shown(piece.b)} are marked`);
-    } else if (piece.kind === "label") {
-      say(`l ${referenceKey(piece.item)}`, JSON.stringify(piece.label), () => `${shown(piece.item)} is labelled`);
-    }
-  }
-  for (const piece of feedback) {
-    if (piece.kind !== "triplet") continue;
-    const { anchor, positive, negative } = piece;
-    const pairSays = (other: StoredReference) => said.get(`p ${pairKey(anchor, other)}`);
-    if (pairSays(positive) === "dissimilar" || pairSays(negative) === "similar") {
-      throw contradiction(`a pair says the opposite of the triplet with the anchor ${shown(anchor)}`);
-    }
-    const [first, second] = [positive, negative].map(referenceKey).sort();
-    const nearer = shown(positive);
-    say(`t ${JSON.stringify([referenceKey(anchor), first, second])}`, nearer, () => `nearest to ${shown(anchor)} are`);
-  }
-}
-
-function checkDistinct(piece: StoredFeedback): void {
-  const seen = new Set<string>();
-  for (const reference of referencesOf(piece)) {
-    const key = referenceKey(reference);
-    if (seen.has(key))
-      throw contradiction(`${shown(reference)} stands twice in one ${piece.kind}; feedback ties different things`);
-    seen.add(key);
-  }
-}
-
-function shown(reference: StoredReference): string {
-  return JSON.stringify(showReference(reference)).slice(0, 80);
-}
-
-function contradiction(what: string): AttuneError {
-  return new AttuneError("contradictory_feedback", `In one submission, ${what}. Nothing was stored; send one verdict.`);
 }

@@ -1,21 +1,41 @@
-import type { ItemInput, Payload } from "../../../schemas/index.js";
+import type { ItemInput, Modality, Payload } from "../../../schemas/index.js";
 import { AttuneError } from "../../errors/index.js";
 import { type Metric, readVector } from "../../vector/index.js";
 import type { Limits } from "../limits.js";
+import { type ImageContent, readImage } from "./image-content.js";
 
-/** What an item is made of once it was found good: `text` or `vector`, never both. */
+/** What an item is made of once it was found good: one of `text`, `image` and `vector`. */
 export interface ItemContent {
   id: string;
   text?: string;
+  image?: ImageContent;
   vector?: Float32Array;
   payload: Payload | null;
 }
 
 export interface ContentRules {
-  modality: "text" | "vector";
+  modality: Modality;
+  /** What the collection's encoder reads; neither in a collection of vectors. */
+  accepts: { readonly text: boolean; readonly image: boolean };
   dimensions: number;
   metric: Metric;
   limits: Limits;
+}
+
+/** Whether the collection's encoder reads what is asked for. @throws no_encoder, wrong_modality */
+export function checkAccepted(kind: "text" | "image", { modality, accepts }: ContentRules): void {
+  if (accepts[kind]) return;
+  if (modality === "vector") {
+    throw new AttuneError(
+      "no_encoder",
+      `This collection holds vectors and has no encoder to read ${kind === "text" ? "texts" : "images"}; send "vector" or "itemId".`,
+    );
+  }
+  const advice =
+    kind === "text"
+      ? `reads images alone; send "image", "vector" or "itemId", or make a collection whose encoder is a CLIP pair`
+      : `reads texts alone; send "text", "vector" or "itemId"`;
+  throw new AttuneError("wrong_modality", `The encoder of this ${modality} collection ${advice}.`);
 }
 
 /** At most 4 bytes of UTF-8 a character, so an id fits any store's key. */
@@ -58,28 +78,38 @@ export function checkText(text: string): void {
 }
 
 /**
- * Checks one item of an upsert.
- * @throws invalid_id, wrong_modality, empty_text, invalid_text, wrong_dimensions, not_finite, zero_vector, invalid_vector,
- *   payload_too_large
+ * Checks one item of an upsert; whether an image can be decoded shows when it is embedded.
+ * @throws invalid_id, wrong_modality, empty_text, invalid_text, invalid_image, wrong_dimensions, not_finite, zero_vector,
+ *   invalid_vector, payload_too_large
  */
 export function readItem(input: ItemInput, rules: ContentRules): ItemContent {
   checkItemId(input.id);
   const payload = readPayload(input.payload, rules.limits);
-  if (rules.modality === "text") {
-    if (input.text === undefined || input.vector !== undefined) throw wrongContent("text", input);
-    checkText(input.text);
-    return { id: input.id, text: input.text, payload };
+  checkContentFields(input, rules.modality);
+  const { id, text, image, vector } = input;
+  if (text !== undefined) {
+    checkText(text);
+    return { id, text, payload };
   }
-  if (input.vector === undefined || input.text !== undefined) throw wrongContent("vector", input);
-  return { id: input.id, vector: readVector(input.vector, rules.dimensions, rules.metric), payload };
+  if (image !== undefined) return { id, image: readImage(image), payload };
+  return { id, vector: readVector(vector ?? [], rules.dimensions, rules.metric), payload };
 }
 
-function wrongContent(modality: "text" | "vector", input: ItemInput): AttuneError {
-  const got = ["text", "vector"].filter((field) => input[field as "text" | "vector"] !== undefined);
-  return new AttuneError(
+/** @throws wrong_modality unless the one content that is given is that of the modality */
+function checkContentFields(input: ItemInput, modality: Modality): void {
+  const given = CONTENT_FIELDS.filter((field) => input[field] !== undefined);
+  if (given.length === 1 && given[0] === modality) return;
+  throw new AttuneError(
     "wrong_modality",
-    `An item of a ${modality} collection has the field "${modality}" and no other content; this one has ${got.length === 0 ? "none" : got.map((field) => `"${field}"`).join(" and ")}.`,
+    `An item of ${anOrA(modality)} collection has the field "${modality}" and no other content; this one has ${given.length === 0 ? "none" : given.map((field) => `"${field}"`).join(" and ")}.`,
   );
+}
+
+const CONTENT_FIELDS = ["text", "image", "vector"] as const;
+
+/** The modality with its article, for messages. */
+export function anOrA(modality: Modality): string {
+  return modality === "image" ? "an image" : `a ${modality}`;
 }
 
 /** Deeper values could be stored but not read: every step that walks them needs stack. */

@@ -1,10 +1,12 @@
 import type { Filter, Item, ItemList, ScrollItems } from "../../../schemas/index.js";
 import type { ItemRecord, StoredImage } from "../../../storage/index.js";
 import { AttuneError } from "../../errors/index.js";
+import { formatOf } from "../../image/index.js";
 import type { CollectionState } from "../collection-state.js";
 import { DEFAULT_PAGE, decodeCursor, encodeCursor } from "../cursor.js";
 import { itemImageUrl } from "./content-urls.js";
 import { checkFilter } from "./filter-depth.js";
+import type { ImageContent } from "./image-content.js";
 import { anOrA, checkBatchSize } from "./item-content.js";
 
 export interface ReadOptions {
@@ -31,6 +33,19 @@ export class ItemReader {
       "content_not_found",
       `The item ${JSON.stringify(id.slice(0, 80))} has no image: this is ${anOrA(this.state.rules.modality)} collection.`,
     );
+  }
+
+  /** An image of an item or of feedback by its hash. @throws content_not_found, internal when its file is lost */
+  async content(hash: string): Promise<ImageContent> {
+    const { content } = this.state;
+    if (!content.has(hash)) {
+      throw new AttuneError(
+        "content_not_found",
+        `There is no content ${JSON.stringify(hash.slice(0, 80))} in this collection: no item and no feedback refers to it.`,
+      );
+    }
+    const bytes = await content.read(hash);
+    return { hash, bytes, type: formatOf(bytes)?.mediaType ?? "application/octet-stream" };
   }
 
   /** Items in the order of `ids`; unknown ids are left out. @throws batch_too_large */
