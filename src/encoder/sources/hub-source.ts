@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { HubApiError, type ListFileEntry, listFiles, modelInfo } from "@huggingface/hub";
 import { AttuneError } from "../../errors/index.js";
 import type { PreparationProgress } from "../encoder.js";
-import { readIfPresent, writeFileAtomic } from "../files.js";
-import { MODEL_PATHS } from "./directory-source.js";
+import { readIfPresent, readJson, writeFileAtomic } from "../files.js";
 import { download, type RemoteFile } from "./download.js";
+import { isTimmConfig, layoutOf } from "./layout.js";
 import { withLock } from "./lock.js";
 
 const DEFAULT_ENDPOINT = "https://huggingface.co";
@@ -15,6 +15,7 @@ const MANIFEST = "attune-snapshot.json";
 const CONFIGURATION = new Set([
   "tokenizer.json",
   "tokenizer_config.json",
+  "preprocessor_config.json",
   "config.json",
   "modules.json",
   "sentence_bert_config.json",
@@ -96,7 +97,8 @@ function parseManifest(text: string): Pick<Manifest, "files"> {
 }
 
 async function fetchSnapshot(hub: Hub, commit: string, directory: string): Promise<void> {
-  const files = chooseFiles(await hub.list(commit), hub.name);
+  const listed = (await hub.list(commit)).filter(({ type }) => type === "file");
+  const files = chooseFiles(listed, hub.name, await isTimm(hub, commit, directory, listed));
   const total = files.reduce((sum, file) => sum + file.size, 0);
   hub.log(`Fetching ${hub.name} at ${commit}: ${files.length} files, ${(total / 1e6).toFixed(1)} MB.`);
   let before = 0;
@@ -116,24 +118,24 @@ async function fetchSnapshot(hub: Hub, commit: string, directory: string): Promi
   await writeFileAtomic(join(directory, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
-/** The files an encoder needs: the model with its external data, the tokenizer, and the configuration. */
-function chooseFiles(files: readonly ListFileEntry[], name: string): ListFileEntry[] {
-  const paths = new Set(files.map(({ path }) => path));
-  const model = MODEL_PATHS.find((path) => paths.has(path));
-  const missing =
-    model === undefined ? MODEL_PATHS.join(" or ") : paths.has("tokenizer.json") ? undefined : "tokenizer.json";
-  if (model === undefined || missing !== undefined) {
-    throw new AttuneError(
-      "invalid_encoder",
-      `The repository ${name} has no ${missing}, so it is no ONNX text encoder.`,
-    );
-  }
+/** Whether the repository is one of timm; asked only where no other file says what it is, by its config.json. */
+async function isTimm(hub: Hub, commit: string, directory: string, files: readonly ListFileEntry[]): Promise<boolean> {
+  const config = files.find(({ path }) => path === "config.json");
+  const known = files.some(({ path }) => path === "tokenizer.json" || path === "preprocessor_config.json");
+  if (known || config === undefined) return false;
+  const path = join(directory, config.path);
+  await download(hub.remote(config, commit), path, { fetch: hub.fetch, signal: hub.signal });
+  return isTimmConfig(await readJson(path));
+}
+
+/** The files an encoder needs: its models with their external data, the tokenizer, and the configuration. */
+function chooseFiles(files: readonly ListFileEntry[], name: string, timm: boolean): ListFileEntry[] {
+  const layout = layoutOf(new Set(files.map(({ path }) => path)), `The repository ${name}`, timm);
+  const models = [layout.image, layout.text].filter((model) => model !== undefined);
   // "onnx/model.onnx_data" belongs to the model; a path that goes on with a folder does not.
-  const ofModel = (path: string) => path.startsWith(model) && !path.slice(model.length).includes("/");
-  return files.filter(
-    ({ path, type }) =>
-      type === "file" && (ofModel(path) || CONFIGURATION.has(path) || MODULE_CONFIGURATION.test(path)),
-  );
+  const ofModel = (path: string) =>
+    models.some((model) => path.startsWith(model) && !path.slice(model.length).includes("/"));
+  return files.filter(({ path }) => ofModel(path) || CONFIGURATION.has(path) || MODULE_CONFIGURATION.test(path));
 }
 
 /** The requests to one repository of a hub. */

@@ -60,7 +60,7 @@ async function readModulePooling(root: string, folder: string): Promise<TokenPoo
 }
 
 /** The pooling that a Pooling module's configuration asks for; undefined when there is no such file. */
-async function readPooling(path: string): Promise<TokenPooling | undefined> {
+export async function readPooling(path: string): Promise<TokenPooling | undefined> {
   const config = await readJsonObject(path);
   if (config === undefined) return undefined;
   const asked =
