@@ -33,18 +33,20 @@ export function adamWFactors(step: number, learningRate: number, weightDecay: nu
 /**
  * One step of AdamW: m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2,
  * w = (1 - rate decay) w - rate (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon).
+ * @param factors `keep` undefined: a parameter that does not decay
  * @see Loshchilov, Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, algorithm 2
  */
 export function adamWStep<T>(
   ops: TensorOperations<T>,
   state: AdamWState<T>,
   gradient: T,
-  factors: AdamWFactors<T>,
+  factors: Omit<AdamWFactors<T>, "keep"> & { keep: T | undefined },
 ): AdamWState<T> {
   const { beta1, beta2, epsilon } = ADAM_W;
   const mean = ops.add(ops.mul(state.mean, beta1), ops.mul(gradient, 1 - beta1));
   const variance = ops.add(ops.mul(state.variance, beta2), ops.mul(ops.mul(gradient, gradient), 1 - beta2));
   const root = ops.add(ops.mul(ops.sqrt(variance), factors.rootCorrection), epsilon);
   const update = ops.mul(ops.div(mean, root), factors.stepSize);
-  return { parameter: ops.sub(ops.mul(state.parameter, factors.keep), update), mean, variance };
+  const kept = factors.keep === undefined ? state.parameter : ops.mul(state.parameter, factors.keep);
+  return { parameter: ops.sub(kept, update), mean, variance };
 }
