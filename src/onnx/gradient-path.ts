@@ -1,6 +1,7 @@
 import { AttuneError } from "../errors/index.js";
 import { isFloating } from "./data-type.js";
 import { GradientContext, type GradientRule, gradientRuleOf } from "./gradients/index.js";
+import { UNOPTIMISED } from "./graph.js";
 import type { GraphBuilder } from "./graph-builder.js";
 import type { GraphNode, Value } from "./value.js";
 
@@ -57,12 +58,8 @@ function readsOf(node: GraphNode): Value[] {
 /** @throws invalid_model always, naming the node */
 export function refuseNode(node: GraphNode): never {
   const type = node.domain === "" ? node.opType : `${node.domain}.${node.opType}`;
-  const advice =
-    node.domain === ""
-      ? ""
-      : " Export the model without optimisation, so that it consists of operators of the ONNX standard.";
   throw new AttuneError(
     "invalid_model",
-    `Node "${node.name}" (${type}) has no gradient rule, and lies between the loss and a trained parameter.${advice}`,
+    `Node "${node.name}" (${type}) has no gradient rule, and lies between the loss and a trained parameter.${node.domain === "" ? "" : ` ${UNOPTIMISED}`}`,
   );
 }

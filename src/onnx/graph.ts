@@ -2,7 +2,8 @@ import { AttuneError } from "../errors/index.js";
 import { attributeToProto } from "./attribute.js";
 import { type DataType, dataTypeCode, elementsOf, type TypedArray } from "./data-type.js";
 import { inferenceOf, OperatorContext } from "./operators/index.js";
-import type { ModelProto, NodeProto, ValueInfoProto } from "./proto.js";
+import type { AttributeProto, ModelProto, NodeProto, ValueInfoProto } from "./proto.js";
+import { renameGraph } from "./rename.js";
 import { type Dimension, formatShape, isUnknown, mayEqual, type Shape } from "./shape.js";
 import { type TensorData, tensorToProto } from "./tensor-proto.js";
 import type { Attributes, GraphNode, Value, ValueType } from "./value.js";
@@ -15,6 +16,10 @@ const MAX_SHARED_CONSTANT = 16;
 /** The versions of ONNX's operator set that graphs are built for. */
 export const MIN_OPSET = 18;
 export const MAX_OPSET = 24;
+
+/** What to do about operators that are no standard ones. */
+export const UNOPTIMISED =
+  "If the model was optimised for a runtime, export it without optimisation, so that it consists of standard operators.";
 
 export interface GraphOptions {
   /** Version of the ONNX operator set. @default 18 */
@@ -275,7 +280,7 @@ export class Graph {
   #unknownOperator({ name, opType, domain }: Omit<GraphNode, "outputs">): never {
     throw new AttuneError(
       "invalid_model",
-      `Node "${name}" (${domain === "" ? "" : `${domain}.`}${opType}): the operator is not known here; give the types of its outputs.`,
+      `Node "${name}" (${domain === "" ? "" : `${domain}.`}${opType}): the operator is not known here, nor are the types of its outputs. ${UNOPTIMISED}`,
     );
   }
 
@@ -343,8 +348,22 @@ function nodeToProto(node: GraphNode, nameOf: (value: Value | undefined) => stri
     name: node.name,
     opType: node.opType,
     ...(node.domain === "" ? {} : { domain: node.domain }),
-    attribute,
+    attribute: attribute.map((each) => withSubgraph(each, node, nameOf)),
   };
+}
+
+/** The names inside a subgraph begin with the node's, so that they are nobody else's; those of captured values are the graph's. */
+function withSubgraph(
+  attribute: AttributeProto,
+  node: GraphNode,
+  nameOf: (value: Value | undefined) => string,
+): AttributeProto {
+  if (attribute.g === undefined) return attribute;
+  const rename = (name: string) => {
+    const captured = node.captures.get(name);
+    return captured === undefined ? `${node.name}/${attribute.name}/${name}` : nameOf(captured);
+  };
+  return { ...attribute, g: renameGraph(attribute.g, rename) };
 }
 
 function valueInfo(name: string, { dtype, shape }: ValueType): ValueInfoProto {

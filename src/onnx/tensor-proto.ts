@@ -13,6 +13,16 @@ import { type Int64, int64ToBigInt, int64ToNumber } from "./int64.js";
 import type { TensorProto } from "./proto.js";
 import { formatShape } from "./shape.js";
 
+/** `TensorProto.DataLocation.EXTERNAL`. */
+const EXTERNAL = 1;
+/** Types that have no plain array, by their number in `TensorProto.DataType`. */
+const OTHER_TYPES: Readonly<Record<number, string>> = {
+  8: "string",
+  14: "complex64",
+  15: "complex128",
+  16: "bfloat16",
+};
+
 /** A tensor with its elements in row-major order. */
 export interface TensorData {
   readonly dtype: DataType;
@@ -46,13 +56,14 @@ export function tensorOfProto(proto: TensorProto): TensorData {
   if (dtype === undefined) {
     throw new AttuneError(
       "invalid_model",
-      `The tensor "${name}" has the data type ${proto.dataType ?? 0}, which is not supported.`,
+      `The tensor "${name}" has the data type ${typeName(proto.dataType ?? 0)}, which is not supported. Export the model in float32.`,
     );
   }
-  if (proto.dataLocation === 1) {
+  if (proto.dataLocation === EXTERNAL) {
+    const file = proto.externalData?.find(({ key }) => key === "location")?.value ?? "?";
     throw new AttuneError(
       "invalid_model",
-      `The data of the tensor "${name}" lies in another file, which is not supported here.`,
+      `The data of the tensor "${name}" lies in another file, "${file}". Put it into the model: onnx.save_model(onnx.load("model.onnx"), "whole.onnx", save_as_external_data=False) in Python.`,
     );
   }
   const shape = (proto.dims ?? []).map(int64ToNumber);
@@ -66,6 +77,10 @@ export function tensorOfProto(proto: TensorProto): TensorData {
     );
   }
   return { dtype, shape, data };
+}
+
+function typeName(code: number): string {
+  return OTHER_TYPES[code] ?? `number ${code}`;
 }
 
 /** Elements from the field that onnx.proto assigns to each type when there is no raw data. */
