@@ -2,15 +2,11 @@ import { readFile } from "node:fs/promises";
 import { AttuneError } from "../errors/index.js";
 import { openSession, type ProviderChoice } from "../runtime/index.js";
 import { Random } from "../vector/random.js";
-import { BatchSampler } from "./batches/batch-sampler.js";
 import { Engine, floats, tensor } from "./engines/engine.js";
 import { FeedbackGraph } from "./feedback/feedback-graph.js";
 import { type TrainingLine, trainingLines } from "./feedback/training-lines.js";
 import { type JudgedRelation, judgedItems, requireAnchors } from "./gate/judgement.js";
 import { identityWeights } from "./head/head.js";
-import type { HeadTrainer } from "./head/head-trainer.js";
-import { OnnxHeadTrainer } from "./head/onnx-head-trainer.js";
-import { type Recipe, recipeOf } from "./losses/recipe.js";
 import { openMiner } from "./miners/index.js";
 import type { NegativeMiner } from "./miners/negative-miner.js";
 import { BaseRows } from "./rows/base-rows.js";
@@ -19,8 +15,6 @@ import type { FineTuneTask, NumberedFeedback } from "./task/fine-tune-task.js";
 import { type FineTuneHooks, pauseBetweenSteps } from "./task/hooks.js";
 import { type FineTuneOptions, resolveOptions } from "./task/options.js";
 import { ProgressMeter } from "./task/progress-meter.js";
-
-const LONG_TRAINING = 1_000;
 
 /** Independent streams of random numbers from one seed, each for one purpose. */
 export const STREAMS = {
@@ -39,7 +33,7 @@ export function randomStream(seed: number, stream: number): Random {
   return new Random((seed % 0x1_0000_0000) + stream * 0x1_0000_0000);
 }
 
-/** Everything the parts of a fine-tune share: the task, its data, and the open sessions. */
+/** Everything the parts of a fine-tune share, whatever is trained: the task, its data, and the open sessions. */
 export interface FineTuneContext {
   task: FineTuneTask;
   options: FineTuneOptions;
@@ -56,13 +50,8 @@ export interface FineTuneContext {
   lines: TrainingLine[];
   miner: NegativeMiner;
   engine: Engine;
-  recipe: Recipe;
-  trainer: HeadTrainer;
-  /** Weights (d x d) of the active generation's head, and those that training starts from. */
+  /** Weights (d x d) of the active generation's head. */
   active: Float32Array;
-  start: Float32Array;
-  /** Steps a training on all lines takes at most. */
-  maximumSteps: number;
   meter: ProgressMeter;
   /** To be awaited between steps and blocks: throws when cancelled. */
   pause: () => Promise<void>;
@@ -81,23 +70,10 @@ export async function openContext(task: FineTuneTask, hooks: FineTuneHooks): Pro
   const { rowFile, labels, base, extra, feedback } = await readInputs(task);
   const graph = new FeedbackGraph(feedback);
   const { judgedBy, anchors } = judgedItems(graph);
-  requireAnchors(anchors.length);
+  if (options.source !== "augmentation") requireAnchors(anchors.length);
   const lines = trainingLines(graph, randomStream(seed, STREAMS.lines));
   const engine = await Engine.open({ dimensions, metric, provider, threads });
   const miner = await openMiner(options.miner, engine, base, lines, pause);
-  const sampler = new BatchSampler(graph, lines, miner, options, randomStream(seed, STREAMS.refit));
-  const recipe = recipeOf(options.loss === "auto" ? "triplet" : options.loss, options, metric, base.scale);
-  const trainer = await OnnxHeadTrainer.open({
-    dimensions,
-    metric,
-    provider,
-    threads,
-    recipe,
-    batchNegatives: options.batchNegatives,
-    batchSize: Math.max(1, sampler.batchSize),
-    identityPenalty: options.weightDecay,
-  });
-  const active = await readActiveHead(task);
   return {
     task,
     options,
@@ -112,31 +88,17 @@ export async function openContext(task: FineTuneTask, hooks: FineTuneHooks): Pro
     lines,
     miner,
     engine,
-    recipe,
-    trainer,
-    active,
-    start: options.from === "active" ? active : identityWeights(dimensions),
-    maximumSteps: maximumSteps(options, lines.length, sampler.stepsPerEpoch),
+    active: await readActiveHead(task),
     meter: new ProgressMeter(hooks.onProgress ?? (() => {})),
     pause,
     close: async () => {
       rowFile.close();
-      await trainer.close();
       await engine.close();
     },
   };
 }
 
-/**
- * Steps of `epochs` passes. A batch holds each component once, so few components make small batches and long epochs: ten
- * thousand items of two labels take 5,000 steps a pass. Beyond a thousand steps the passes are counted as if batches were full.
- */
-function maximumSteps({ epochs, batchSize }: FineTuneOptions, lines: number, stepsPerEpoch: number): number {
-  const inFullBatches = (epochs * lines) / batchSize;
-  return Math.ceil(Math.min(epochs * stepsPerEpoch, Math.max(LONG_TRAINING, inFullBatches)));
-}
-
-async function readInputs(task: FineTuneTask) {
+export async function readInputs(task: FineTuneTask) {
   const { dimensions, metric, extraRows, seed } = task;
   const labels = readLabels(task.liveLabels);
   const rowFile = new RowFile(task.rows, dimensions);
@@ -179,7 +141,7 @@ function checkNumbers(feedback: NumberedFeedback, total: number): void {
 }
 
 /** The active head as a matrix: what it makes of the unit vectors. */
-async function readActiveHead(task: FineTuneTask): Promise<Float32Array> {
+export async function readActiveHead(task: FineTuneTask): Promise<Float32Array> {
   const d = task.dimensions;
   const identity = identityWeights(d);
   if (task.activeHead === undefined) return identity;

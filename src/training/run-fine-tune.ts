@@ -1,11 +1,13 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { AttuneError } from "../errors/index.js";
 import { meanOf } from "../evaluation/index.js";
-import { type FineTuneContext, openContext, randomStream, STREAMS } from "./context.js";
+import { randomStream, STREAMS } from "./context.js";
 import { checkpointInterval } from "./gate/early-stopping.js";
 import { type GateResult, runGate } from "./gate/gate.js";
 import { gains, Judge, wholeCollection } from "./gate/judge.js";
 import { headModel, identityWeights } from "./head/head.js";
+import { type HeadContext, openHeadContext } from "./head/head-context.js";
+import { planOf } from "./head/plan.js";
 import { reEmbed } from "./head/re-embed.js";
 import { type TrainedHead, trainHead } from "./head/training-run.js";
 import { reportedRecipe } from "./losses/recipe.js";
@@ -13,6 +15,7 @@ import { BaseRows } from "./rows/base-rows.js";
 import { LiveRows, MemoryRows, RowFile, type RowSource } from "./rows/row-files.js";
 import type { FineTuneResult, FineTuneTask } from "./task/fine-tune-task.js";
 import type { FineTuneHooks } from "./task/hooks.js";
+import { peakMemoryBytes } from "./task/peak-memory.js";
 
 /**
  * Runs a fine-tune in this process: the gate, and when it opens (or `promote` is `always`) the training on all feedback,
@@ -23,19 +26,21 @@ import type { FineTuneHooks } from "./task/hooks.js";
 export async function runFineTune(task: FineTuneTask, hooks: FineTuneHooks = {}): Promise<FineTuneResult> {
   const startedAt = performance.now();
   hooks.signal?.throwIfAborted();
-  const context = await openContext(task, hooks);
+  const context = await openHeadContext(task, hooks);
   try {
+    hooks.onPlan?.(planOf(context));
     const gate = await runGate(context);
     const result =
       gate.passed || context.options.promote === "always" ? await build(context, gate) : refuse(context, gate);
     result.timings.totalMs = performance.now() - startedAt;
+    result.peakMemoryBytes = peakMemoryBytes();
     return result;
   } finally {
     await context.close();
   }
 }
 
-function refuse(context: FineTuneContext, gate: GateResult): FineTuneResult {
+function refuse(context: HeadContext, gate: GateResult): FineTuneResult {
   return {
     outcome: "rejected",
     reason: gate.reason,
@@ -44,22 +49,22 @@ function refuse(context: FineTuneContext, gate: GateResult): FineTuneResult {
     lossCurve: gate.lossCurve,
     steps: 0,
     foldSteps: gate.foldSteps,
-    provider: context.engine.provider,
-    recipe: reportedRecipe(context.recipe, context.task.metric, context.base.scale),
+    provider: gate.trainer.provider,
+    recipe: reportedRecipe(gate.trainer.options.recipe, context.task.metric, context.base.scale),
+    ...(gate.tried && { tried: gate.tried }),
     timings: { trainingMs: gate.trainingMs, evaluatingMs: gate.evaluatingMs, reEmbeddingMs: 0, totalMs: 0 },
   };
 }
 
 /** Trains on all feedback for the steps the folds chose, writes head and vectors, and checks them. */
-async function build(context: FineTuneContext, gate: GateResult): Promise<FineTuneResult> {
+async function build(context: HeadContext, gate: GateResult): Promise<FineTuneResult> {
   const result = { ...refuse(context, gate), written: true };
-  const { task, graph, meter } = context;
+  const { graph, meter } = context;
   const refitAt = performance.now();
   // Folds that chose no steps at all leave nothing to promote; who promotes always wants a trained head all the same.
   const steps = Math.max(gate.steps, checkpointInterval(context.maximumSteps));
   meter.begin("training", steps, "steps");
-  const random = randomStream(task.seed, STREAMS.refit);
-  const head = await trainHead(context, { graph, lines: context.lines, steps, random });
+  const head = await trainHead(context, gate.trainer, { graph, lines: context.lines, steps, stream: STREAMS.refit });
   const writeAt = performance.now();
   await write(context, head);
   const checkAt = performance.now();
@@ -76,7 +81,7 @@ async function build(context: FineTuneContext, gate: GateResult): Promise<FineTu
   return { ...result, outcome: "rejected", reason: gate.reason ?? broken };
 }
 
-async function write(context: FineTuneContext, head: TrainedHead): Promise<void> {
+async function write(context: HeadContext, head: TrainedHead): Promise<void> {
   const { task, meter, labels, rowFile } = context;
   const model = headModel(head.weights, task.dimensions);
   await writeFile(task.output.model, model, { flush: true });
@@ -97,7 +102,7 @@ async function write(context: FineTuneContext, head: TrainedHead): Promise<void>
 }
 
 /** Reads the vectors back from the file and tells the mean gain of all judged anchors over the active head. */
-async function finalImprovement(context: FineTuneContext, gate: GateResult, head: TrainedHead): Promise<number> {
+async function finalImprovement(context: HeadContext, gate: GateResult, head: TrainedHead): Promise<number> {
   const { task, labels, engine, graph } = context;
   const { dimensions, metric } = task;
   const file = new RowFile(task.output.vectors, dimensions);

@@ -111,6 +111,11 @@ export class FeedbackGraph {
     return marks.filter((other) => !this.isKnownSimilar(item, other)).sort((a, b) => a - b);
   }
 
+  /** The label an item carries, the last one where several were given. */
+  labelOf(item: number): string | undefined {
+    return this.#label.get(item);
+  }
+
   /** Items that carry a label other than this item's, as a test; none where this item has no label. */
   isOtherLabel(item: number, other: number): boolean {
     const label = this.#label.get(item);

@@ -17,21 +17,23 @@ export interface FoldCurve {
 }
 
 /**
- * The share of the planned training, 0 to 1, at which the folds together do best: where the mean validation gain over all
- * anchors of all folds is largest, and 0 where it never is above 0. One fold's best look is mostly noise when feedback is
- * scarce; a training that was given up counts with its last look from there on.
+ * Where the folds together do best: the share of the planned training, 0 to 1, at which the mean validation gain over all
+ * anchors of all folds is largest, and that gain; 0 where it never is above 0. One fold's best look is mostly noise when feedback
+ * is scarce; a training that was given up counts with its last look from there on.
  */
-export function bestShare(folds: readonly FoldCurve[]): number {
+export function bestTogether(folds: readonly FoldCurve[]): { share: number; gain: number } {
+  const total = folds.reduce((sum, { anchors }) => sum + anchors, 0);
   let best = { share: 0, gain: 0 };
   for (let i = 1; i <= LOOKS; i++) {
     const share = i / LOOKS;
-    let gain = 0;
+    let sum = 0;
     for (const { curve, plannedSteps, anchors } of folds) {
-      gain += anchors * (curve.findLast((point) => point.step <= share * plannedSteps)?.validation ?? 0);
+      sum += anchors * (curve.findLast((point) => point.step <= share * plannedSteps)?.validation ?? 0);
     }
+    const gain = sum / Math.max(1, total);
     if (gain > best.gain) best = { share, gain };
   }
-  return best.share;
+  return best;
 }
 
 /**
@@ -40,24 +42,22 @@ export function bestShare(folds: readonly FoldCurve[]): number {
  */
 export class EarlyStopping<Kept> {
   readonly #patience: number;
-  #bestGain = 0;
-  #best: { steps: number; kept: Kept };
+  #best: { steps: number; gain: number; kept: Kept };
   #sinceBest = 0;
 
   constructor(start: Kept, patience: number) {
-    this.#best = { steps: 0, kept: start };
+    this.#best = { steps: 0, gain: 0, kept: start };
     this.#patience = patience;
   }
 
-  get best(): { steps: number; kept: Kept } {
+  get best(): { steps: number; gain: number; kept: Kept } {
     return this.#best;
   }
 
   /** Takes in a checkpoint; `keep` is called only when it is the best so far. Returns whether training should go on. */
   look(steps: number, gain: number, keep: () => Kept): boolean {
-    if (gain > this.#bestGain) {
-      this.#bestGain = gain;
-      this.#best = { steps, kept: keep() };
+    if (gain > this.#best.gain) {
+      this.#best = { steps, gain, kept: keep() };
       this.#sinceBest = 0;
       return true;
     }

@@ -1,34 +1,21 @@
-import { bootstrap } from "../../evaluation/index.js";
-import { type FineTuneContext, randomStream, STREAMS } from "../context.js";
+import { randomStream, STREAMS } from "../context.js";
 import { restrictLines } from "../feedback/training-lines.js";
+import type { HeadContext } from "../head/head-context.js";
+import type { HeadTrainer } from "../head/head-trainer.js";
 import { type TrainedHead, type TrainingPlan, trainHead } from "../head/training-run.js";
-import { sampleRows } from "../rows/base-rows.js";
-import { MemoryRows } from "../rows/row-files.js";
-import type { FineTuneMetrics, LossPoint } from "../task/fine-tune-task.js";
-import { bestShare } from "./early-stopping.js";
+import type { FineTuneResult, LossPoint } from "../task/fine-tune-task.js";
+import { type Decision, decide, type Looks } from "./decision.js";
+import { bestTogether } from "./early-stopping.js";
 import { assignFolds, FOLDS } from "./folds.js";
-import {
-  driftOf,
-  type Field,
-  gains,
-  Judge,
-  type JudgeRequest,
-  metricsOf,
-  type Verdict,
-  wholeCollection,
-} from "./judge.js";
+import { Judge, type JudgeRequest, type Verdict, wholeCollection } from "./judge.js";
 import { type Judgement, judgements } from "./judgement.js";
+import { untouchedItems, validationField } from "./samples.js";
 
-/** Items that early stopping ranks among, instead of the whole collection. */
-const VALIDATION_FIELD = 1_024;
-/** Items that no feedback touches, over all folds, whose neighbours are compared. */
-const DRIFT_SAMPLE = 200;
-
-export interface GateResult {
-  passed: boolean;
-  /** Why not, in a sentence. */
-  reason?: string;
-  metrics: FineTuneMetrics;
+export interface GateResult extends Decision {
+  /** Of the recipe that does best on all validation parts together: what to train on all feedback with. */
+  trainer: HeadTrainer;
+  /** Every recipe tried, where there are several. */
+  tried?: FineTuneResult["tried"];
   /** Steps on all feedback that make as many passes as each fold's early stopping chose. */
   foldSteps: number[];
   /** The same for all folds together: how long to train on all feedback. */
@@ -36,46 +23,58 @@ export interface GateResult {
   /** Of the first fold. */
   lossCurve: LossPoint[];
   /** All judged anchors and their ranks under the active head. */
-  judgements: Judgement[];
+  judgements: readonly Judgement[];
   ranksBefore: number[][];
   trainingMs: number;
   evaluatingMs: number;
+}
+
+/** What is decided before any head is trained. */
+interface FoldSetup {
+  judge: Judge;
+  judged: readonly Judgement[];
+  foldOf: ReadonlyMap<number, number>;
+  plans: readonly TrainingPlan[];
+}
+
+/** One recipe, trained in every fold. */
+interface Trial {
+  trainer: HeadTrainer;
+  heads: TrainedHead[];
+  /** Share of the planned steps at which the folds together do best, and the mean gain there, on the validation parts. */
+  share: number;
+  gain: number;
 }
 
 /**
  * Judges whether training on this feedback helps, before anything is built on it: five heads, each trained without one fold
  * of the feedback and judged on that fold by the log-rank of the positives among the whole collection; the anchors
  * pooled; the one-sided 95% lower bound of the mean gain over the active head must be above `minGain`.
+ *
+ * Where several recipes are tried, every fold trains each of them and takes the one that its own validation part likes
+ * best; so a fold is judged by a head that neither was trained nor chosen with it, exactly as its number of steps is chosen. What
+ * is judged is the whole procedure, choice included. All validation parts together then choose the recipe of the final head, on
+ * more feedback than any fold had.
  */
-export async function runGate(context: FineTuneContext): Promise<GateResult> {
-  const { task, graph, meter } = context;
-  const judge = new Judge(context.engine, context.base, graph, context.pause);
-  const foldOf = assignFolds(graph, context.anchors, randomStream(task.seed, STREAMS.folds));
-  const judged = judgements(graph, context.anchors, context.judgedBy, randomStream(task.seed, STREAMS.judgements));
-
+export async function runGate(context: HeadContext): Promise<GateResult> {
+  const { meter, trainers, task, options, judgedBy, graph } = context;
+  const setup = setUpFolds(context);
   const startedAt = performance.now();
-  const plans = foldPlans(context, foldOf);
-  meter.begin(
-    "training",
-    plans.reduce((sum, plan) => sum + plan.steps, context.maximumSteps),
-    "steps",
-  );
-  const heads = await trainFolds(context, judge, plans, foldOf, judged);
+  const perRecipe = setup.plans.reduce((sum, plan) => sum + plan.steps, 0);
+  meter.begin("training", trainers.length * perRecipe + context.maximumSteps, "steps");
+  const trials: Trial[] = [];
+  for (const trainer of trainers) trials.push(await tryRecipe(context, setup, trainer));
+  const best = trials.reduce((leader, trial) => (trial.gain > leader.gain ? trial : leader));
+  const heads = setup.plans.map((_, fold) => bestHead(trials, fold));
   const trainedAt = performance.now();
-  const looks = await judgeFolds(context, judge, foldOf, judged, heads);
-  const verdict = decide(context, looks);
-  const share = bestShare(
-    heads.map(({ curve }, fold) => {
-      const anchors = judged.filter(({ anchor }) => foldOf.get(anchor) === (fold + 1) % FOLDS).length;
-      return { curve, plannedSteps: plans[fold]?.steps ?? 0, anchors };
-    }),
-  );
-  const foldSteps = heads.map((head, fold) => stepsOnAll(head.steps, plans[fold], context));
+  const looks = await judgeFolds(context, setup, heads);
   return {
-    ...verdict,
-    foldSteps,
-    steps: Math.round(context.maximumSteps * share),
-    lossCurve: heads[0]?.curve ?? [],
+    ...decide(looks, graph, { ...options, judgedBy, seed: task.seed }),
+    trainer: best.trainer,
+    ...(trials.length > 1 && { tried: trials.map(reportTrial) }),
+    foldSteps: heads.map((head, fold) => stepsOnAll(head.steps, setup.plans[fold], context)),
+    steps: Math.round(context.maximumSteps * best.share),
+    lossCurve: best.heads[0]?.curve ?? [],
     judgements: looks.judgements,
     ranksBefore: looks.before.ranks,
     trainingMs: trainedAt - startedAt,
@@ -83,54 +82,65 @@ export async function runGate(context: FineTuneContext): Promise<GateResult> {
   };
 }
 
+function setUpFolds(context: HeadContext): FoldSetup {
+  const { task, graph, anchors, judgedBy } = context;
+  const foldOf = assignFolds(graph, anchors, randomStream(task.seed, STREAMS.folds));
+  return {
+    judge: new Judge(context.engine, context.base, graph, context.pause),
+    judged: judgements(graph, anchors, judgedBy, randomStream(task.seed, STREAMS.judgements)),
+    foldOf,
+    plans: foldPlans(context, foldOf),
+  };
+}
+
 /** Each fold trains without itself and without the next fold, its validation part, for as many epochs as allowed. */
-function foldPlans(context: FineTuneContext, foldOf: ReadonlyMap<number, number>): TrainingPlan[] {
+function foldPlans(context: HeadContext, foldOf: ReadonlyMap<number, number>): TrainingPlan[] {
   return Array.from({ length: FOLDS }, (_, fold) => {
     const next = (fold + 1) % FOLDS;
     const graph = context.graph.without((item) => foldOf.get(item) === fold || foldOf.get(item) === next);
     const lines = restrictLines(context.lines, graph);
     const steps = Math.ceil((context.maximumSteps * lines.length) / context.lines.length);
-    return { graph, lines, steps, random: randomStream(context.task.seed, STREAMS.fold + fold) };
+    return { graph, lines, steps, stream: STREAMS.fold + fold };
   });
 }
 
 /** More feedback bears, and needs, more steps: the same number of passes. */
-function stepsOnAll(steps: number, plan: TrainingPlan | undefined, context: FineTuneContext): number {
+function stepsOnAll(steps: number, plan: TrainingPlan | undefined, context: HeadContext): number {
   if (plan === undefined || plan.lines.length === 0) return 0;
   return Math.min(context.maximumSteps, Math.round((steps * context.lines.length) / plan.lines.length));
 }
 
 /** One head a fold, early stopping by the next fold. */
-async function trainFolds(
-  context: FineTuneContext,
-  judge: Judge,
-  plans: readonly TrainingPlan[],
-  foldOf: ReadonlyMap<number, number>,
-  judged: readonly Judgement[],
-): Promise<TrainedHead[]> {
+async function tryRecipe(context: HeadContext, setup: FoldSetup, trainer: HeadTrainer): Promise<Trial> {
+  const { judge, judged, foldOf, plans } = setup;
   const field = validationField(context);
   const heads: TrainedHead[] = [];
+  const curves = [];
   for (const [fold, plan] of plans.entries()) {
     const next = (fold + 1) % FOLDS;
     const validation = { judge, field, judgements: judged.filter(({ anchor }) => foldOf.get(anchor) === next) };
-    heads.push(await trainHead(context, plan, validation));
+    const head = await trainHead(context, trainer, plan, validation);
+    heads.push(head);
+    curves.push({ curve: head.curve, plannedSteps: plan.steps, anchors: validation.judgements.length });
   }
-  return heads;
+  return { trainer, heads, ...bestTogether(curves) };
 }
 
-interface Looks {
-  /** Judged anchors fold by fold, in the order of the ranks. */
-  judgements: Judgement[];
-  before: Verdict;
-  after: Verdict;
+/** The head that a fold's own validation part likes best; the first of several that it likes alike. */
+function bestHead(trials: readonly Trial[], fold: number): TrainedHead {
+  const heads = trials.flatMap((trial) => trial.heads[fold] ?? []);
+  return heads.reduce((leader, head) => (head.gain > leader.gain ? head : leader));
+}
+
+function reportTrial({ trainer, gain }: Trial) {
+  const { loss, learningRate } = trainer.options.recipe;
+  return { loss, learningRate, validation: gain };
 }
 
 /** Looks at every held-out anchor through the active head and through the head that did not see it. */
 async function judgeFolds(
-  context: FineTuneContext,
-  judge: Judge,
-  foldOf: ReadonlyMap<number, number>,
-  judged: readonly Judgement[],
+  context: HeadContext,
+  { judge, judged, foldOf }: FoldSetup,
   heads: readonly TrainedHead[],
 ): Promise<Looks> {
   const { base, graph, meter } = context;
@@ -161,60 +171,4 @@ async function judgeFolds(
     meter.advance(base.count);
   }
   return { judgements: all.judgements, before, after };
-}
-
-function decide(context: FineTuneContext, { before, after }: Looks): Pick<GateResult, "passed" | "reason" | "metrics"> {
-  const { graph, options, task, judgedBy } = context;
-  const differences = gains(before.ranks, after.ranks, judgedBy);
-  const improvement = bootstrap(differences, { seed: task.seed });
-  const drift = driftOf(before.neighbours, after.neighbours);
-  const metrics: FineTuneMetrics = {
-    before: metricsOf(before.ranks, before.triplets),
-    after: metricsOf(after.ranks, after.triplets),
-    improvement,
-    drift,
-    anchors: differences.length,
-    groups: new Set(context.anchors.map((anchor) => graph.componentOf(anchor))).size,
-    contradictions: graph.contradictions,
-    judgedBy,
-  };
-  const reason = reasonAgainst(improvement, drift, options.minGain, options.maxDrift);
-  return reason === undefined ? { passed: true, metrics } : { passed: false, reason, metrics };
-}
-
-function reasonAgainst(
-  improvement: { mean: number; low: number },
-  drift: number,
-  minGain: number,
-  maxDrift: number,
-): string | undefined {
-  if (!(improvement.low > minGain)) {
-    return (
-      `On held-out feedback the log-rank improves by ${improvement.mean.toFixed(4)}, and with 95% confidence by more than ` +
-      `${improvement.low.toFixed(4)}, which is not above minGain ${minGain}`
-    );
-  }
-  if (drift > maxDrift) {
-    return `${(100 * drift).toFixed(1)}% of the neighbours of untouched items would be replaced, more than maxDrift ${maxDrift}`;
-  }
-  return undefined;
-}
-
-function validationField(context: FineTuneContext): Field {
-  const { base, task } = context;
-  const random = randomStream(task.seed, STREAMS.sample);
-  const { rows, positions } = sampleRows(base, base.dimensions, VALIDATION_FIELD, random);
-  const placeOf = new Map(Array.from(positions, (item, place) => [item, place]));
-  return { rows: new MemoryRows(rows, base.dimensions), positionOf: (item) => placeOf.get(item) ?? -1 };
-}
-
-/** A random choice of items that no feedback names. */
-function untouchedItems({ base, graph, task }: FineTuneContext): number[] {
-  const random = randomStream(task.seed, STREAMS.untouched);
-  const chosen = new Set<number>();
-  for (let tries = 0; tries < 20 * DRIFT_SAMPLE && base.count > 0 && chosen.size < DRIFT_SAMPLE; tries++) {
-    const item = random.integer(base.count);
-    if (graph.componentOf(item) < 0) chosen.add(item);
-  }
-  return [...chosen];
 }

@@ -3,9 +3,9 @@ import type { Engine } from "../engines/engine.js";
 import type { FeedbackGraph } from "../feedback/feedback-graph.js";
 import type { BaseRows } from "../rows/base-rows.js";
 import type { RowSource } from "../rows/row-files.js";
-import type { FeedbackMetrics } from "../task/fine-tune-task.js";
+import type { FeedbackMetrics, JudgedBy } from "../task/fine-tune-task.js";
 import { closenessOf, scanCloseness } from "./closeness-scan.js";
-import type { JudgedRelation, Judgement } from "./judgement.js";
+import type { Judgement } from "./judgement.js";
 import { NeighbourCollector, RankCounter, type RankQuery } from "./ranking.js";
 
 /** What a head makes of some anchors: the ranks of each one's targets, in the order asked. */
@@ -115,8 +115,8 @@ export function logRanks(ranks: readonly number[][]): number[] {
 }
 
 /** Gain of each anchor from one look to another: positives should come closer, marked items go away. */
-export function gains(before: readonly number[][], after: readonly number[][], judgedBy: JudgedRelation): number[] {
-  const sign = judgedBy === "similar" ? 1 : -1;
+export function gains(before: readonly number[][], after: readonly number[][], judgedBy: JudgedBy): number[] {
+  const sign = judgedBy === "dissimilar" ? -1 : 1;
   const later = logRanks(after);
   return logRanks(before).map((value, i) => sign * (value - (later[i] as number)));
 }

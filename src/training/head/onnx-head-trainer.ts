@@ -28,7 +28,7 @@ export class OnnxHeadTrainer implements HeadTrainer {
     const loss = LOSSES[recipe.loss];
     const rows = rowCapacity(batchSize);
     const model = stepModel({ dimensions, batchSize, rows, metric, loss, batchNegatives });
-    return new OnnxHeadTrainer(options, await openSession(model, { provider, threads }));
+    return new OnnxHeadTrainer(options, await openSession(model, { provider, threads, hold: HELD }));
   }
 
   get provider(): string {

@@ -1,13 +1,15 @@
+import { AttuneError } from "../../errors/index.js";
 import { meanOf } from "../../evaluation/index.js";
-import type { Random } from "../../vector/random.js";
 import { BatchSampler } from "../batches/batch-sampler.js";
-import type { FineTuneContext } from "../context.js";
+import { randomStream } from "../context.js";
 import type { FeedbackGraph } from "../feedback/feedback-graph.js";
 import type { TrainingLine } from "../feedback/training-lines.js";
 import { checkpointInterval, EarlyStopping } from "../gate/early-stopping.js";
 import { type Field, gains, type Judge } from "../gate/judge.js";
 import type { Judgement } from "../gate/judgement.js";
 import type { LossPoint } from "../task/fine-tune-task.js";
+import type { HeadContext } from "./head-context.js";
+import type { HeadTrainer } from "./head-trainer.js";
 
 /** What to train on, and for how long. */
 export interface TrainingPlan {
@@ -16,13 +18,16 @@ export interface TrainingPlan {
   lines: readonly TrainingLine[];
   /** Steps at most. */
   steps: number;
-  random: Random;
+  /** Random stream that batches are drawn by: see `randomStream`. */
+  stream: number;
 }
 
 export interface TrainedHead {
   /** d x d. */
   weights: Float32Array;
   steps: number;
+  /** On the validation part, at the look that was kept; 0 without one. */
+  gain: number;
   curve: LossPoint[];
 }
 
@@ -39,47 +44,73 @@ const PATIENCE = 5;
 /**
  * Trains a head.
  * @param validation where given, the head of the best look is returned, and training ends early when looks get no better
+ * @throws fine_tune_failed when the loss or the weights are no finite numbers any more
  */
 export async function trainHead(
-  context: FineTuneContext,
+  context: HeadContext,
+  trainer: HeadTrainer,
   plan: TrainingPlan,
   validation?: Validation,
 ): Promise<TrainedHead> {
-  const { trainer, base, meter, miner, options, start } = context;
-  const { graph, lines, steps, random } = plan;
+  const { base, meter, miner, options, start, task } = context;
+  const { graph, lines, steps } = plan;
   const curve: LossPoint[] = [];
-  if (lines.length === 0) return { weights: start, steps: 0, curve };
-  const sampler = new BatchSampler(graph, lines, miner, { batchSize: options.batchSize }, random);
+  if (lines.length === 0) return { weights: start, steps: 0, gain: 0, curve };
+  const sampler = new BatchSampler(graph, lines, miner, options, randomStream(task.seed, plan.stream));
   const look = validation && (await lookout(context, validation));
   const stopping = new EarlyStopping(start, PATIENCE);
   const interval = checkpointInterval(steps);
   const training = trainer.start(start);
-  let losses: number[] = [];
-  while (training.steps < steps) {
-    losses.push(await training.step(sampler.next(), base));
-    meter.advance(1);
-    await context.pause();
-    if (training.steps % interval !== 0 && training.steps < steps) continue;
-    const point: LossPoint = { step: training.steps, loss: meanOf(losses) };
-    losses = [];
-    curve.push(point);
-    if (look === undefined) continue;
-    const weights = await training.weights();
-    point.validation = await look(weights);
-    if (!stopping.look(training.steps, point.validation, () => weights)) break;
+  try {
+    let losses: number[] = [];
+    while (training.steps < steps) {
+      const loss = await training.step(sampler.next(), base);
+      if (!Number.isFinite(loss)) throw diverged(training.steps, curve, trainer);
+      losses.push(loss);
+      meter.advance(1);
+      await context.pause();
+      if (training.steps % interval !== 0 && training.steps < steps) continue;
+      const point: LossPoint = { step: training.steps, loss: meanOf(losses) };
+      losses = [];
+      curve.push(point);
+      if (look === undefined) continue;
+      const weights = await finiteWeights();
+      point.validation = await look(weights);
+      if (!stopping.look(training.steps, point.validation, () => weights)) break;
+    }
+    meter.drop(steps - training.steps);
+    if (look !== undefined) {
+      const { kept, steps: keptSteps, gain } = stopping.best;
+      return { weights: kept, steps: keptSteps, gain, curve };
+    }
+    return { weights: await finiteWeights(), steps: training.steps, gain: 0, curve };
+  } finally {
+    training.release();
   }
-  meter.drop(steps - training.steps);
-  const last = await training.weights();
-  training.release();
-  if (look === undefined) return { weights: last, steps: training.steps, curve };
-  return { weights: stopping.best.kept, steps: stopping.best.steps, curve };
+
+  async function finiteWeights(): Promise<Float32Array> {
+    const weights = await training.weights();
+    if (!weights.every(Number.isFinite)) throw diverged(training.steps, curve, trainer);
+    return weights;
+  }
 }
 
 /** A function that tells the mean gain of given weights on the validation part, from the start of the training on. */
-async function lookout(context: FineTuneContext, { judge, judgements, field }: Validation) {
+async function lookout(context: HeadContext, { judge, judgements, field }: Validation) {
   const before = await judge.look(context.start, field, { judgements });
   return async (weights: Float32Array): Promise<number> => {
     const after = await judge.look(weights, field, { judgements });
     return meanOf(gains(before.ranks, after.ranks, context.judgedBy));
   };
+}
+
+function diverged(step: number, curve: readonly LossPoint[], trainer: HeadTrainer): AttuneError {
+  const { loss, learningRate } = trainer.options.recipe;
+  const points = curve.slice(-3).map((point) => `${point.loss.toPrecision(3)} up to step ${point.step}`);
+  const before = points.length === 0 ? "" : `; the mean loss before was ${points.join(", ")}`;
+  return new AttuneError(
+    "fine_tune_failed",
+    `The training diverged at step ${step}: the numbers are not finite any more (loss "${loss}", learningRate ${learningRate})` +
+      `${before}. Use a smaller learningRate; the default is 3e-4`,
+  );
 }

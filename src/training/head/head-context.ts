@@ -1,0 +1,76 @@
+import { BatchSampler } from "../batches/batch-sampler.js";
+import { type FineTuneContext, openContext, randomStream, STREAMS } from "../context.js";
+import type { Recipe } from "../losses/recipe.js";
+import { recipesToTry } from "../losses/recipes.js";
+import type { FineTuneTask } from "../task/fine-tune-task.js";
+import type { FineTuneHooks } from "../task/hooks.js";
+import type { FineTuneOptions } from "../task/options.js";
+import { identityWeights } from "./head.js";
+import type { HeadTrainer } from "./head-trainer.js";
+import { OnnxHeadTrainer } from "./onnx-head-trainer.js";
+
+const LONG_TRAINING = 1_000;
+
+/** What the training of a head needs beside the rest. */
+export interface HeadContext extends FineTuneContext {
+  /** One for each recipe to be tried, most often one. */
+  trainers: readonly HeadTrainer[];
+  /** Weights (d x d) that training starts from. */
+  start: Float32Array;
+  /** Steps a training on all lines takes at most. */
+  maximumSteps: number;
+}
+
+/** @throws as `openContext` */
+export async function openHeadContext(task: FineTuneTask, hooks: FineTuneHooks): Promise<HeadContext> {
+  const context = await openContext(task, hooks);
+  const { graph, lines, miner, options, active, base } = context;
+  const sampler = new BatchSampler(graph, lines, miner, options, randomStream(task.seed, STREAMS.refit));
+  const trainers: HeadTrainer[] = [];
+  const close = async () => {
+    for (const trainer of trainers) await trainer.close();
+    await context.close();
+  };
+  try {
+    const batchSize = Math.max(1, sampler.batchSize);
+    for (const recipe of recipesToTry(options, task.metric, base.scale)) {
+      trainers.push(await openTrainer(context, recipe, batchSize));
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    ...context,
+    trainers,
+    start: options.from === "active" ? active : identityWeights(task.dimensions),
+    maximumSteps: maximumSteps(options, lines.length, sampler.stepsPerEpoch),
+    close,
+  };
+}
+
+function openTrainer(
+  { task, options, provider }: FineTuneContext,
+  recipe: Recipe,
+  batchSize: number,
+): Promise<HeadTrainer> {
+  return OnnxHeadTrainer.open({
+    dimensions: task.dimensions,
+    metric: task.metric,
+    provider,
+    threads: task.threads,
+    recipe,
+    batchNegatives: options.batchNegatives,
+    batchSize,
+    identityPenalty: options.weightDecay,
+  });
+}
+
+/**
+ * Steps of `epochs` passes. A batch holds each component once, so few components make small batches and long epochs: ten
+ * thousand items of two labels take 5,000 steps a pass. Beyond a thousand steps the passes are counted as if batches were full.
+ */
+function maximumSteps({ epochs, batchSize }: FineTuneOptions, lines: number, stepsPerEpoch: number): number {
+  const inFullBatches = (epochs * lines) / batchSize;
+  return Math.ceil(Math.min(epochs * stepsPerEpoch, Math.max(LONG_TRAINING, inFullBatches)));
+}
