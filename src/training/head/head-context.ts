@@ -1,5 +1,6 @@
 import { BatchSampler } from "../batches/batch-sampler.js";
 import { type FineTuneContext, openContext, randomStream, STREAMS } from "../context.js";
+import { TfjsHeadTrainer } from "../engines/tfjs/tfjs-head-trainer.js";
 import type { Recipe } from "../losses/recipe.js";
 import { recipesToTry } from "../losses/recipes.js";
 import type { FineTuneTask } from "../task/fine-tune-task.js";
@@ -21,7 +22,7 @@ export interface HeadContext extends FineTuneContext {
   maximumSteps: number;
 }
 
-/** @throws as `openContext` */
+/** @throws as `openContext`; engine_unavailable */
 export async function openHeadContext(task: FineTuneTask, hooks: FineTuneHooks): Promise<HeadContext> {
   const context = await openContext(task, hooks);
   const { graph, lines, miner, options, active, base } = context;
@@ -54,7 +55,8 @@ function openTrainer(
   recipe: Recipe,
   batchSize: number,
 ): Promise<HeadTrainer> {
-  return OnnxHeadTrainer.open({
+  const Trainer = options.engine === "tfjs" ? TfjsHeadTrainer : OnnxHeadTrainer;
+  return Trainer.open({
     dimensions: task.dimensions,
     metric: task.metric,
     provider,
