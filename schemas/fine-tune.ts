@@ -1,6 +1,6 @@
 import { type Static, type TSchema, Type } from "typebox";
 import { OneOf, Strict } from "./common.js";
-import { Reference } from "./feedback.js";
+import { ShownReference } from "./feedback.js";
 
 const Above0 = (description: string, options: Record<string, unknown> = {}) =>
   Type.Optional(Type.Number({ exclusiveMinimum: 0, description, ...options }));
@@ -192,7 +192,7 @@ export const LabelReport = Type.Object({
 export type LabelReport = Static<typeof LabelReport>;
 
 export const AnchorReport = Type.Object({
-  anchor: Reference,
+  anchor: ShownReference,
   before: Type.Number({ description: logRank }),
   after: Type.Number(),
 });

@@ -5,6 +5,7 @@ export { diskUsage } from "./disk-usage.js";
 export { StorageError, type StorageErrorCode } from "./errors.js";
 export { FORMAT_VERSION } from "./format-version.js";
 export * from "./layout.js";
+export { linkFile } from "./link-file.js";
 export type { Operation } from "./operation.js";
 export type { CollectionRecord } from "./records/collection.js";
 export type { FeedbackRecord } from "./records/feedback.js";

@@ -1,7 +1,7 @@
 import type { CollectionSettings, FineTuneMetrics, Job } from "../../schemas/index.js";
 import type { CollectionRecord, CollectionTables, ContentStore, Operation, Storage } from "../../storage/index.js";
 import type { PayloadIndex } from "../index/index.js";
-import type { Embedder } from "./encoding/embedder.js";
+import type { TunableEncoder } from "./encoding/tunable-encoder.js";
 import type { EmbeddingSpace } from "./generations/embedding-space.js";
 import type { ItemInputs } from "./generations/item-inputs.js";
 import type { LiveGeneration } from "./generations/live-generation.js";
@@ -49,11 +49,6 @@ export function changeRecord(
   return state.storage.collections.put(state.record.name, state.record);
 }
 
-export interface TunedEncoder {
-  embedder: Embedder;
-  release(): Promise<void>;
-}
-
 /** What the parts of one open collection share. Only the item writer and a switch of generations change it. */
 export interface CollectionState {
   readonly storage: Storage;
@@ -68,8 +63,8 @@ export interface CollectionState {
   readonly inputs: ItemInputs;
   /** The space of the collection's own encoder, or of the vectors as given. */
   readonly base: EmbeddingSpace;
-  /** Opens a tuned copy of the collection's encoder, given its model's file. */
-  readonly tunedEncoder: (model: string) => Promise<TunedEncoder>;
+  /** The collection's own encoder; vectors have none. */
+  readonly encoder: TunableEncoder | undefined;
   record: CollectionRecord;
   settings: CollectionSettings;
   active: LiveGeneration;

@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import type {
   CollectionInfo,
   CollectionSettings,
@@ -23,27 +24,27 @@ import type {
   SubmitFeedback,
   UpsertResult,
 } from "../../schemas/index.js";
-import { diskUsage, generationDirectory, type StoredImage } from "../../storage/index.js";
+import { diskUsage, generationDirectory } from "../../storage/index.js";
 import type { Encoder } from "../encoder/index.js";
 import { AttuneError } from "../errors/index.js";
-import { assertEnoughFeedback } from "../training/index.js";
+import { assertEnoughFeedback, resolveOptions } from "../training/index.js";
 import { metricOf } from "../vector/index.js";
 import { type CollectionState, changeRecord } from "./collection-state.js";
 import type { PageOptions } from "./cursor.js";
 import { referenceKey } from "./feedback/feedback-reference.js";
 import { FeedbackStore } from "./feedback/feedback-store.js";
 import { collectGenerations } from "./generations/generation-switch.js";
-import type { ImageContent } from "./items/image-content.js";
 import type { Mutation } from "./items/item-changes.js";
 import { checkBatchSize, type ItemContent, placed, readBatch } from "./items/item-content.js";
 import { embedItems } from "./items/item-embedding.js";
-import { ItemReader, type ReadOptions } from "./items/item-reader.js";
+import { type ImageFile, type IsKnown, ItemReader, type ReadOptions } from "./items/item-reader.js";
 import { ItemWriter } from "./items/item-writer.js";
 import { type Line, LineImport } from "./items/line-import.js";
 import { QueryRunner } from "./items/query-runner.js";
-import { numberFeedback } from "./jobs/fine-tune-files.js";
-import type { FineTuneParts } from "./jobs/fine-tune-job.js";
+import { numberFeedback } from "./jobs/feedback-numbers.js";
+import { type FineTuneParts, modelFile } from "./jobs/fine-tune-job.js";
 import { JobBook, type JobListener } from "./jobs/job-book.js";
+import { collectJobFolders, isResumable } from "./jobs/job-folder.js";
 import { JobRunner } from "./jobs/job-runner.js";
 import type { Slot } from "./jobs/slot.js";
 import { type OpenedState, type OpenParts, openCollectionState } from "./open-collection.js";
@@ -54,6 +55,9 @@ export interface OpenCollectionOptions extends OpenParts {
   trainingThreads: number;
   niceness: number;
 }
+
+/** A job that was put back to work this often and was cut off again waits for somebody to look. */
+const MOST_RESUMPTIONS = 3;
 
 /** One collection: its items, its generations, its feedback and its jobs. */
 export class Collection {
@@ -96,7 +100,8 @@ export class Collection {
     const leftovers = await state.content.collect();
     if (leftovers > 0)
       state.log.info(`Collection ${state.record.name}: ${leftovers} files that nothing refers to were removed.`);
-    const jobs = await JobBook.open(state.storage, state.tables);
+    const jobs = await JobBook.open(state.storage, state.tables, (job) => isResumable(job, state.directory));
+    await collectJobFolders(state.directory, jobs.resumable());
     const { threads, trainingThreads, niceness } = options;
     const parts: FineTuneParts = { state, writer, labels, jobs, feedback, threads, trainingThreads, niceness };
     const runner = new JobRunner(parts, options.slot, () => collection.tuneWhenDue());
@@ -246,14 +251,14 @@ export class Collection {
     return this.queries.runBatch(queries);
   }
 
-  /** What the image of an item is called; `content` reads it. @throws item_not_found, content_not_found */
-  itemImage(id: string): Promise<StoredImage> {
-    return this.reader.imageOf(id);
+  /** The image of an item. @throws item_not_found, content_not_found, internal when its file is lost */
+  itemImage(id: string, isKnown?: IsKnown): Promise<ImageFile> {
+    return this.reader.imageOf(id, isKnown);
   }
 
   /** An image of an item or of feedback by its hash. @throws content_not_found, internal when its file is lost */
-  content(hash: string): Promise<ImageContent> {
-    return this.reader.content(hash);
+  content(hash: string, isKnown?: IsKnown): Promise<ImageFile> {
+    return this.reader.contentOf(hash, isKnown);
   }
 
   /**
@@ -298,19 +303,35 @@ export class Collection {
     return this.feedback.delete(id, (operations) => this.state.storage.write(operations));
   }
 
-  /** @throws job_running, not_enough_feedback */
+  /** @throws job_running, invalid_setting, no_encoder, not_enough_feedback */
   async startFineTune(options: FineTuneOptions): Promise<JobStarted> {
     this.assertOpen();
-    const running = this.openFineTune();
-    if (running !== undefined) {
-      throw new AttuneError(
-        "job_running",
-        `The fine-tune ${running.id} is ${running.status}; wait for it to end, or cancel it, before starting another.`,
-      );
-    }
-    this.assertEnoughFeedback();
+    const { dryRun: _, ...training } = options;
+    const { scope, source } = resolveOptions(training);
+    this.assertTrainable(scope);
+    if (source !== "augmentation") this.assertEnoughFeedback();
     const { id, status } = await this.runner.fineTune(options);
     return { id, status };
+  }
+
+  /** Puts a fine-tune that was cut off back to work. @throws fine_tune_not_found, job_not_resumable, job_running */
+  async resumeFineTune(id: string): Promise<JobStarted> {
+    this.assertOpen();
+    const { status } = await this.runner.resume(id);
+    return { id, status };
+  }
+
+  /** At a start: goes on with what the last end cut off, unless that has happened too often for it to be chance. */
+  async resumeCutOff(): Promise<void> {
+    for (const { id, resumed = 0 } of this.jobs.resumable()) {
+      if (resumed >= MOST_RESUMPTIONS) continue;
+      try {
+        await this.resumeFineTune(id);
+        this.state.log.info(`Collection ${this.name}: job ${id} goes on.`);
+      } catch (error) {
+        this.state.log.warn(`Collection ${this.name}: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
   }
 
   /** @throws invalid_cursor */
@@ -350,15 +371,30 @@ export class Collection {
     return { generations };
   }
 
+  /**
+   * The ONNX file of a generation: its tuned encoder, or its head.
+   * @throws generation_not_found, model_not_found
+   */
+  async model(
+    generation: number,
+  ): Promise<{ path: string; bytes: number; name: string; checksum: string | undefined }> {
+    const stored = await this.state.tables.generations.get(generation);
+    if (stored === undefined) throw noGeneration(generation);
+    if (stored.scope === null) {
+      throw new AttuneError(
+        "model_not_found",
+        `Generation ${generation} is the untuned one and has no model of its own; generations of a fine-tune have.`,
+      );
+    }
+    const path = modelFile(stored.scope, this.state.directory, generation);
+    const { size } = await stat(path);
+    return { path, bytes: size, name: `${this.name}-${generation}-${stored.scope}.onnx`, checksum: stored.checksum };
+  }
+
   /** @throws generation_not_found */
   async activate(generation: number): Promise<JobStarted> {
     this.assertOpen();
-    if ((await this.state.tables.generations.get(generation)) === undefined) {
-      throw new AttuneError(
-        "generation_not_found",
-        `There is no generation ${generation}; it never was, or it was collected.`,
-      );
-    }
+    if ((await this.state.tables.generations.get(generation)) === undefined) throw noGeneration(generation);
     const { id, status } = await this.runner.activation(generation);
     return { id, status };
   }
@@ -405,6 +441,23 @@ export class Collection {
     return this.jobs.open().find(({ kind }) => kind === "fine-tune");
   }
 
+  /** @throws no_encoder, invalid_setting */
+  private assertTrainable(scope: "head" | "encoder"): void {
+    const { active, base, encoder } = this.state;
+    if (scope === "encoder" && encoder === undefined) {
+      throw new AttuneError(
+        "no_encoder",
+        `The collection ${this.name} holds vectors and has no encoder to train; leave scope out to train a head.`,
+      );
+    }
+    if (scope === "head" && active.space !== base) {
+      throw new AttuneError(
+        "invalid_setting",
+        `Generation ${active.number}, the active one, has a tuned encoder; a head is trained over the untuned one and could not be compared with it. Ask for scope "encoder" (with from "active" it goes on from there), or activate a generation without a tuned encoder first.`,
+      );
+    }
+  }
+
   /** @throws not_enough_feedback */
   private assertEnoughFeedback(): void {
     const numbers = new Map<string, number>();
@@ -433,4 +486,11 @@ export class Collection {
       return undefined;
     }
   }
+}
+
+function noGeneration(generation: number): AttuneError {
+  return new AttuneError(
+    "generation_not_found",
+    `There is no generation ${generation}; it never was, or it was collected.`,
+  );
 }

@@ -14,7 +14,13 @@ import { Slot } from "./jobs/slot.js";
 import { DEFAULT_LIMITS, type Limits } from "./limits.js";
 import { type Logger, SILENT } from "./logger.js";
 import { untuned } from "./open-collection.js";
-import { checkCollectionName, type RequestedSettings, requestSettings, sameSettings } from "./settings.js";
+import {
+  checkCollectionName,
+  checkEncoder,
+  type RequestedSettings,
+  requestSettings,
+  sameSettings,
+} from "./settings.js";
 import { VERSION } from "./version.js";
 
 export interface DatabaseOptions {
@@ -28,6 +34,8 @@ export interface DatabaseOptions {
   cacheDirectory?: string | undefined;
   /** Cores to use. @default all */
   threads?: number | undefined;
+  /** Whether fine-tunes of an encoder that the last end cut off go on by themselves. @default true */
+  resumeFineTunes?: boolean | undefined;
   /** @default silence */
   log?: Logger | undefined;
 }
@@ -62,6 +70,7 @@ export class Database {
     this.encoders = new EncoderPool({
       provider: options.provider ?? "auto",
       threads: this.threads,
+      maxPixels: this.limits.imagePixels,
       cacheDirectory: options.cacheDirectory,
       log: this.log,
     });
@@ -87,6 +96,9 @@ export class Database {
       throw error;
     }
     database.ready = true;
+    if (options.resumeFineTunes !== false) {
+      for (const collection of database.collections.values()) await collection.resumeCutOff();
+    }
     return database;
   }
 
@@ -175,7 +187,7 @@ export class Database {
   /**
    * Embeds texts as queries: by a collection's active generation, or by an encoder that is in use or built in.
    * @returns vectors (texts.length x dimensions)
-   * @throws model_not_found, no_encoder, batch_too_large, empty_text, invalid_text
+   * @throws model_not_found, no_encoder, wrong_modality, batch_too_large, empty_text, invalid_text
    */
   async embed(model: string, texts: string[]): Promise<{ vectors: Float32Array; dimensions: number; tokens: number }> {
     checkBatchSize(texts.length, this.limits.itemsPerBatch, "texts");
@@ -240,16 +252,12 @@ export class Database {
   private async openCollection(record: CollectionRecord): Promise<Collection> {
     const stored = record.encoder as StoredEncoder | undefined;
     const encoder = stored === undefined ? undefined : await this.encoders.acquire(stored.id);
-    const tuned = {
-      acquire: (model: string) => this.encoders.acquire(stored?.id ?? "", model),
-      release: (model: string) => this.encoders.release(stored?.id ?? "", model),
-    };
     try {
       if (stored !== undefined && encoder !== undefined) checkIdentity(record.name, stored, encoder);
       return await Collection.open(record, {
         storage: this.storage,
         encoder,
-        tuned,
+        encoders: this.encoders,
         limits: this.limits,
         slot: this.slot,
         log: this.log,
@@ -273,7 +281,7 @@ export class Database {
   }
 
   private async create(name: string, requested: RequestedSettings): Promise<Collection> {
-    const identity = requested.encoder === undefined ? undefined : await this.identify(requested.encoder);
+    const identity = requested.encoder === undefined ? undefined : await this.identify(requested.encoder, requested);
     const dimensions = identity?.dimensions ?? requested.dimensions ?? 0;
     const record: CollectionRecord = {
       uid: randomBytes(8).toString("hex"),
@@ -301,10 +309,14 @@ export class Database {
     }
   }
 
-  /** What an encoder is. Its id may say more than was asked for: a revision that was left out is pinned. */
-  private async identify(specification: string): Promise<StoredEncoder> {
+  /**
+   * What an encoder is. Its id may say more than was asked for: a revision that was left out is pinned.
+   * @throws invalid_setting when it does not fit the other settings
+   */
+  private async identify(specification: string, requested: RequestedSettings): Promise<StoredEncoder> {
     const encoder = await this.encoders.acquire(specification);
     try {
+      checkEncoder(requested, encoder);
       return { id: encoder.id, ...encoder.identity };
     } finally {
       await this.encoders.release(specification);

@@ -6,7 +6,6 @@ import {
   ContentStore,
   generationDirectory,
   generationsDirectory,
-  jobsDirectory,
   type Storage,
   VectorFile,
 } from "../../storage/index.js";
@@ -21,6 +20,8 @@ import {
   type Tables,
 } from "./collection-state.js";
 import { Embedder } from "./encoding/embedder.js";
+import type { EncoderPool } from "./encoding/encoder-pool.js";
+import { TunableEncoder } from "./encoding/tunable-encoder.js";
 import { EmbeddingSpace } from "./generations/embedding-space.js";
 import { ItemInputs } from "./generations/item-inputs.js";
 import { openGeneration } from "./generations/open-generation.js";
@@ -36,16 +37,10 @@ const BASE_VERSION = 1;
 export interface OpenParts {
   storage: Storage;
   encoder: Encoder | undefined;
-  /** Tuned copies of that encoder, by their model's file. */
-  tuned: TunedEncoders;
+  encoders: EncoderPool;
   limits: Limits;
   threads: number;
   log: Logger;
-}
-
-export interface TunedEncoders {
-  acquire(model: string): Promise<Encoder>;
-  release(model: string): Promise<void>;
 }
 
 export interface OpenedState {
@@ -104,10 +99,6 @@ export async function openCollectionState(record: CollectionRecord, parts: OpenP
     inputs,
     save: (reached) => storage.write([tables.state.put(BASE_SEQUENCE_KEY, reached)]),
   });
-  const tunedEncoder = async (model: string) => ({
-    embedder: embedderOf(await parts.tuned.acquire(model)),
-    release: () => parts.tuned.release(model),
-  });
   const repaired = {
     storage,
     tables,
@@ -119,7 +110,7 @@ export async function openCollectionState(record: CollectionRecord, parts: OpenP
     content,
     inputs,
     base,
-    tunedEncoder,
+    encoder: encoder && new TunableEncoder(parts.encoders, encoder.id, embedderOf),
     record,
     settings,
     sequence,
@@ -146,9 +137,8 @@ function allocatorOf(table: ItemTable): LabelAllocator {
   return new LabelAllocator(bound, free);
 }
 
-/** Removes what a crash left: folders of jobs, and of generations that have no record. */
+/** Removes what a crash left of generations that have no record. */
 async function cleanUp(record: CollectionRecord, tables: Tables, directory: string): Promise<void> {
-  await rm(jobsDirectory(directory), { recursive: true, force: true });
   const known = new Set<string>([String(record.activeGeneration)]);
   for await (const [number] of tables.generations.entries()) known.add(String(number));
   const found = await readdir(generationsDirectory(directory)).catch(() => []);

@@ -17,6 +17,7 @@ export const CATALOGUE = {
   collection_exists: { status: 409, title: "The collection exists with other settings" },
   job_running: { status: 409, title: "A job of this collection is running" },
   job_finished: { status: 409, title: "The job has finished" },
+  job_not_resumable: { status: 409, title: "The job cannot be resumed" },
   encoder_changed: { status: 409, title: "The encoder is not the one this collection was made with" },
   body_too_large: { status: 413, title: "The body is too large" },
   batch_too_large: { status: 413, title: "The batch is too large" },

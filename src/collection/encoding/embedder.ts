@@ -40,7 +40,9 @@ export class Embedder {
     const rows = new Float32Array(inputs.length * encoder.dimensions);
     let tokens = 0;
     for (let first = 0; first < inputs.length; first += BLOCK) {
-      const block = inputs.slice(first, first + BLOCK).map((input) => this.prompted(input, role));
+      const block = inputs
+        .slice(first, first + BLOCK)
+        .map((input) => (typeof input === "string" ? this.prompted(input, role) : input));
       const encoded = await encoder.encode(block, { priority: role === "query" ? "query" : "bulk" });
       rows.set(encoded.vectors, first * encoder.dimensions);
       tokens += encoded.tokens;
@@ -49,9 +51,9 @@ export class Embedder {
     return { rows, tokens };
   }
 
-  /** A content as the encoder reads it: a text with the prompt of its role, an image as it is. */
-  prompted(input: EncoderInput, role: "item" | "query"): EncoderInput {
-    return typeof input === "string" ? (this.prompts?.[role] ?? "") + input : input;
+  /** A text as the encoder reads it. */
+  prompted(text: string, role: "item" | "query"): string {
+    return (this.prompts?.[role] ?? "") + text;
   }
 
   private reportTruncation(truncated: number, maxTokens: number): void {

@@ -1,4 +1,4 @@
-import { type Encoder, openEncoder } from "../../encoder/index.js";
+import { describeEncoder, type Encoder, type ModelDescription, openEncoder } from "../../encoder/index.js";
 import { availableProviders, type ProviderChoice } from "../../runtime/index.js";
 import type { Logger } from "../logger.js";
 import { RevivedEncoder } from "./revived-encoder.js";
@@ -6,6 +6,8 @@ import { RevivedEncoder } from "./revived-encoder.js";
 export interface EncoderPoolOptions {
   provider: ProviderChoice;
   threads: number;
+  /** The largest image that is decoded. */
+  maxPixels: number;
   cacheDirectory: string | undefined;
   log: Logger;
 }
@@ -70,6 +72,11 @@ export class EncoderPool {
     await (await open.encoder).close();
   }
 
+  /** What an encoder is, without opening it. @throws unknown_encoder, invalid_encoder */
+  describe(specification: string, model?: string): Promise<ModelDescription> {
+    return describeEncoder(specification, this.preparation(model));
+  }
+
   async close(): Promise<void> {
     const all = [...this.shared.values()];
     this.shared.clear();
@@ -77,15 +84,19 @@ export class EncoderPool {
   }
 
   private open(specification: string, model?: string): Promise<Encoder> {
-    const { provider, threads, cacheDirectory, log } = this.options;
-    return openEncoder(specification, {
-      provider,
-      threads,
+    const { provider, threads } = this.options;
+    return openEncoder(specification, { provider, threads, ...this.preparation(model) });
+  }
+
+  private preparation(model: string | undefined) {
+    const { cacheDirectory, maxPixels, log } = this.options;
+    return {
+      maxPixels,
       ...(model === undefined ? {} : { model }),
       ...(cacheDirectory === undefined ? {} : { cacheDirectory }),
-      log: (message) => log.info(message),
+      log: (message: string) => log.info(message),
       onProgress: progressLog(log),
-    });
+    };
   }
 }
 

@@ -74,9 +74,10 @@ export async function openGeneration(
 
 /** The space of a tuned encoder: its model and its rows, both in the generation's folder. */
 async function openTunedSpace(stored: StoredGeneration, parts: Parts, active: boolean): Promise<EmbeddingSpace> {
-  const { directory, rules, tables, table, inputs, storage } = parts;
+  const { directory, rules, tables, table, inputs, storage, encoder } = parts;
   const { number } = stored;
-  const tuned = await parts.tunedEncoder(encoderFile(directory, number));
+  if (encoder === undefined) throw new Error(`generation ${number} has a tuned encoder, and the collection has none`);
+  const tuned = await encoder.open(encoderFile(directory, number));
   try {
     const rows = await VectorFile.open(generationVectorsFile(directory, number), rules.dimensions);
     const save = async (rowsSequence: number) => {

@@ -1,17 +1,24 @@
-import { mkdir, rename, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { rm } from "node:fs/promises";
 import {
+  encoderFile,
+  ensureDirectory,
   generationDirectory,
   generationVectorsFile,
   headFile,
   jobDirectory,
+  linkFile,
   syncDirectory,
 } from "../../../storage/index.js";
-import { type FineTuneResult, spawnFineTune } from "../../training/index.js";
+import { type FineTuneResult, type FineTuneTask, spawnFineTune } from "../../training/index.js";
 import { changeRecord, type StoredGeneration, type StoredJob } from "../collection-state.js";
 import type { FeedbackStore } from "../feedback/feedback-store.js";
 import { collectGenerations, type SwitchParts, switchTo } from "../generations/generation-switch.js";
-import { type FineTuneFiles, writeFineTuneFiles } from "./fine-tune-files.js";
+import { takeSnapshot } from "./fine-tune-snapshot.js";
+import { type FineTuneSnapshot, readResult, readSnapshot, writeResult } from "./job-folder.js";
 import type { JobReport } from "./job-report.js";
+import { reportOf } from "./training-report.js";
 
 export interface FineTuneParts extends SwitchParts {
   feedback: FeedbackStore;
@@ -21,7 +28,8 @@ export interface FineTuneParts extends SwitchParts {
 
 /**
  * A fine-tune from its snapshot of the feedback to the switch. Training, the gate and re-embedding happen in a child process;
- * what it wrote becomes a generation only when the gate passed (or `promote` says otherwise).
+ * what it wrote becomes a generation only when the gate passed (or `promote` says otherwise). What the job's folder holds already is
+ * not done again: a job that was cut off goes on.
  */
 export async function runFineTuneJob(
   job: StoredJob,
@@ -31,47 +39,74 @@ export async function runFineTuneJob(
 ): Promise<void> {
   const { state, jobs } = parts;
   const folder = jobDirectory(state.directory, job.number);
-  try {
-    report.progress("training", { done: 0, total: 0, unit: "steps" });
-    const files = await prepare(folder, job, parts);
-    const result = await spawnFineTune(files.taskFile, {
-      signal,
-      onProgress: ({ phase, ...progress }) => report.progress(phase, progress),
-    });
-    const { trainingMs, evaluatingMs, reEmbeddingMs } = result.timings;
-    report.measured({ trainingMs, evaluatingMs, reEmbeddingMs });
-    await jobs.change(job.number, outcomeOf(result));
-    const keep = result.outcome === "passed" || job.options.promote === "always";
-    if (!keep || !result.written) {
-      const reason = result.reason ?? "The gate found no improvement on held-out feedback.";
-      await jobs.change(job.number, { status: "rejected", reason, timings: report.done() });
-      return;
-    }
+  report.progress("training", { done: 0, total: 0, unit: "steps" });
+  const snapshot = (await readSnapshot(folder)) ?? (await prepare(folder, job, parts, report, signal));
+  const result = (await readResult(folder)) ?? (await train(folder, snapshot, job, parts, report, signal));
+  const { trainingMs, evaluatingMs, reEmbeddingMs } = result.timings;
+  report.measured({ trainingMs, evaluatingMs, reEmbeddingMs });
+  const shown = await reportOf(result, snapshot, folder, state.record.name);
+  await jobs.change(job.number, shown);
+  const { promote, dryRun = false } = job.options;
+  if (!dryRun && (result.outcome === "passed" || promote === "always") && result.written) {
     signal.throwIfAborted();
-    await adopt(files, job, result, parts, report, signal);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+    await adopt(
+      snapshot.task,
+      { ...shown, loss: result.recipe.loss, sequence: snapshot.sequence },
+      job,
+      parts,
+      report,
+      signal,
+    );
+  } else if (dryRun && result.outcome === "passed") {
+    await jobs.change(job.number, { status: "ready", timings: report.done() });
+  } else {
+    const reason = result.reason ?? "The gate found no improvement on held-out feedback.";
+    await jobs.change(job.number, { status: "rejected", reason, timings: report.done() });
   }
 }
 
-async function prepare(folder: string, job: StoredJob, parts: FineTuneParts): Promise<FineTuneFiles> {
-  const { state, feedback } = parts;
+async function prepare(
+  folder: string,
+  job: StoredJob,
+  parts: FineTuneParts,
+  report: JobReport,
+  signal: AbortSignal,
+): Promise<FineTuneSnapshot> {
+  const { state, feedback, trainingThreads: threads, niceness } = parts;
   await rm(folder, { recursive: true, force: true });
   await feedback.jobBegins((operations) => state.storage.write(operations));
-  const active = await state.tables.generations.get(state.active.number);
-  return writeFineTuneFiles(folder, feedback.usable(), state, {
-    options: job.options,
-    threads: parts.trainingThreads,
-    niceness: parts.niceness,
-    activeHead: active?.scope === "head" ? headFile(state.directory, active.number) : undefined,
+  return takeSnapshot(folder, state, feedback, { options: job.options, threads, niceness }, (done, total) => {
+    signal.throwIfAborted();
+    report.progress("catchingUp", { done, total, unit: "items" });
   });
 }
 
+async function train(
+  folder: string,
+  { taskFile }: FineTuneSnapshot,
+  job: StoredJob,
+  { jobs, state }: FineTuneParts,
+  report: JobReport,
+  signal: AbortSignal,
+): Promise<FineTuneResult> {
+  const result = await spawnFineTune(taskFile, {
+    signal,
+    onProgress: ({ phase, ...progress }) => report.progress(phase, progress),
+    onPlan: (plan) => {
+      jobs.change(job.number, { plan }).catch((error) => state.log.warn(`The plan of job ${job.id}: ${String(error)}`));
+    },
+  });
+  await writeResult(folder, result);
+  return result;
+}
+
+type Adopted = Pick<StoredGeneration, "metrics" | "loss"> & { sequence: number };
+
 /** Turns the files of the child into a generation: `ready` when it is only to be kept, else live. */
 async function adopt(
-  files: FineTuneFiles,
+  task: FineTuneTask,
+  { metrics, loss, sequence }: Adopted,
   job: StoredJob,
-  result: FineTuneResult,
   parts: FineTuneParts,
   report: JobReport,
   signal: AbortSignal,
@@ -79,19 +114,21 @@ async function adopt(
   const { state, jobs } = parts;
   const number = state.record.nextGeneration;
   await state.storage.write([changeRecord(state, { nextGeneration: number + 1 })]);
-  const stored: StoredGeneration = {
-    number,
-    createdAt: new Date().toISOString(),
-    fineTune: job.id,
-    scope: "head",
-    loss: job.options.loss ?? "triplet",
-    metrics: outcomeOf(result).metrics,
-    rowsSequence: files.sequence,
-    items: state.table.count,
-  };
+  const scope = job.options.scope ?? "head";
   const keepOnly = job.options.promote === "never";
   try {
-    await moveFiles(files, state.directory, number);
+    await linkFiles(task, scope, state.directory, number);
+    const stored: StoredGeneration = {
+      number,
+      createdAt: new Date().toISOString(),
+      fineTune: job.id,
+      scope,
+      ...(loss === undefined ? {} : { loss }),
+      ...(metrics === undefined ? {} : { metrics }),
+      checksum: await checksumOf(modelFile(scope, state.directory, number)),
+      rowsSequence: sequence,
+      items: state.table.count,
+    };
     if (!keepOnly) return await switchTo(stored, job, parts, report, signal);
     const end = { status: "ready" as const, generation: number, timings: report.done() };
     await state.storage.write([state.tables.generations.put(number, stored), jobs.operation(job.number, end)]);
@@ -106,28 +143,26 @@ async function adopt(
   await collectGenerations(parts);
 }
 
-/** What a job shows of the result of its training. */
-function outcomeOf({ metrics, lossCurve }: FineTuneResult): Pick<StoredJob, "metrics" | "lossCurve"> {
-  const { before, after, improvement, drift, anchors, groups, contradictions, judgedBy } = metrics;
-  return {
-    metrics: {
-      before: { ...before },
-      after: { ...after },
-      improvement,
-      drift,
-      anchors,
-      groups,
-      contradictions,
-      judgedBy,
-    },
-    lossCurve,
-  };
+export function modelFile(scope: "head" | "encoder", directory: string, number: number): string {
+  return scope === "head" ? headFile(directory, number) : encoderFile(directory, number);
 }
 
-async function moveFiles(files: FineTuneFiles, directory: string, number: number): Promise<void> {
+/** Linked, not moved: a job that is cut off before the switch finds what it trained in its folder. */
+async function linkFiles(
+  task: FineTuneTask,
+  scope: "head" | "encoder",
+  directory: string,
+  number: number,
+): Promise<void> {
   const target = generationDirectory(directory, number);
-  await mkdir(target, { recursive: true });
-  await rename(files.model, headFile(directory, number));
-  await rename(files.vectors, generationVectorsFile(directory, number));
+  await ensureDirectory(target);
+  await linkFile(task.output.model, modelFile(scope, directory, number));
+  await linkFile(task.output.vectors, generationVectorsFile(directory, number));
   await syncDirectory(target);
+}
+
+async function checksumOf(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
+  return hash.digest("hex");
 }

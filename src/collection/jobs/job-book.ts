@@ -18,14 +18,21 @@ export class JobBook {
     private readonly tables: Tables,
   ) {}
 
-  /** Reads the jobs; those that a crash cut off are marked interrupted. */
-  static async open(storage: Storage, tables: Tables): Promise<JobBook> {
+  /** Reads the jobs; those that a crash cut off are marked interrupted, and `resumable` says which of these can be gone on with. */
+  static async open(
+    storage: Storage,
+    tables: Tables,
+    resumable: (job: StoredJob) => Promise<boolean>,
+  ): Promise<JobBook> {
     const book = new JobBook(storage, tables);
     for await (const [number, job] of tables.jobs.entries()) book.jobs.set(number, job);
-    for (const { number, status } of [...book.jobs.values()]) {
-      if (ENDED.has(status)) continue;
-      const reason = "The server stopped while the job was under way; nothing of it went live. Start it again.";
-      await book.change(number, { status: "interrupted", reason });
+    for (const job of [...book.jobs.values()]) {
+      const cutOff = !ENDED.has(job.status);
+      if (!cutOff && job.resumable !== true) continue;
+      const intact = await resumable(job);
+      const what = intact ? "It can be resumed." : "Start it again.";
+      const reason = `The server stopped while the job was under way; nothing of it went live. ${what}`;
+      if (cutOff || !intact) await book.change(job.number, { status: "interrupted", reason, resumable: intact });
     }
     return book;
   }
@@ -78,6 +85,11 @@ export class JobBook {
     };
   }
 
+  /** Jobs that were cut off and can be gone on with. */
+  resumable(): StoredJob[] {
+    return [...this.jobs.values()].filter(({ resumable }) => resumable === true);
+  }
+
   /** Jobs that are queued or running. */
   open(): StoredJob[] {
     return [...this.jobs.values()].filter((job) => !hasEnded(job));
@@ -114,7 +126,12 @@ export class JobBook {
   private merged(number: number, change: Partial<StoredJob>): StoredJob {
     const job = this.jobs.get(number);
     if (job === undefined) throw new Error(`job ${number} is not in the book`);
-    return { ...job, ...change };
+    const merged = { ...job, ...change };
+    // Phase and reason are each of one state of a job.
+    if (hasEnded(merged)) delete merged.phase;
+    else delete merged.reason;
+    if (merged.resumable !== true) delete merged.resumable;
+    return merged;
   }
 }
 

@@ -1,9 +1,13 @@
+import { rm } from "node:fs/promises";
 import type { FineTuneOptions, Job, JobStatus } from "../../../schemas/index.js";
+import { jobDirectory } from "../../../storage/index.js";
 import { AttuneError } from "../../errors/index.js";
 import { changeRecord, type StoredJob } from "../collection-state.js";
 import { switchTo } from "../generations/generation-switch.js";
 import { type FineTuneParts, runFineTuneJob } from "./fine-tune-job.js";
+import { staleness } from "./fine-tune-snapshot.js";
 import { hasEnded, publicJob } from "./job-book.js";
+import { isResumable, readSnapshot } from "./job-folder.js";
 import { JobReport } from "./job-report.js";
 import type { Slot } from "./slot.js";
 
@@ -27,9 +31,36 @@ export class JobRunner {
     private readonly onFineTuned: () => Promise<unknown>,
   ) {}
 
-  /** @throws shutting_down */
+  /** Jobs that were cut off are given up for it. @throws job_running, shutting_down */
   async fineTune(options: FineTuneOptions): Promise<StoredJob> {
-    return this.enqueue("fine-tune", options);
+    this.assertNoFineTune();
+    const given = this.parts.jobs.resumable();
+    const job = await this.enqueue("fine-tune", options);
+    for (const { number } of given) {
+      await this.removeFolder(number);
+      await this.parts.jobs.change(number, { resumable: false, reason: `Given up for job ${job.id}.` });
+    }
+    return job;
+  }
+
+  /** Puts a job that was cut off back to work. @throws fine_tune_not_found, job_not_resumable, job_running, shutting_down */
+  async resume(id: string): Promise<StoredJob> {
+    const { jobs, state } = this.parts;
+    const job = jobs.get(id);
+    const snapshot = job.resumable === true ? await readSnapshot(jobDirectory(state.directory, job.number)) : undefined;
+    const fault =
+      snapshot === undefined
+        ? `${hasEnded(job) ? `it ended as ${job.status}` : `it is ${job.status}`}, and nothing of it is kept`
+        : await staleness(snapshot, job.options, state);
+    if (fault !== undefined) {
+      throw new AttuneError("job_not_resumable", `The job ${id} cannot be resumed: ${fault}. Start a new fine-tune.`);
+    }
+    this.assertOpen();
+    this.assertNoFineTune();
+    const queued = { status: "queued" as const, resumable: false, resumed: (job.resumed ?? 0) + 1 };
+    // Seen at once, so that no second one begins beside it.
+    jobs.show(job.number, queued);
+    return this.start(job.number, () => jobs.change(job.number, queued));
   }
 
   /** @throws shutting_down */
@@ -40,6 +71,7 @@ export class JobRunner {
   /** Asks a job to stop; a queued one ends at once. @throws fine_tune_not_found, job_finished */
   async cancel(id: string): Promise<Job> {
     const job = this.parts.jobs.get(id);
+    if (job.resumable === true) return this.giveUp(job);
     const controller = this.controllers.get(job.number);
     if (controller === undefined || hasEnded(job)) {
       throw new AttuneError("job_finished", `The job ${id} has ended (${job.status}) and cannot be cancelled.`);
@@ -61,21 +93,52 @@ export class JobRunner {
   }
 
   private async enqueue(kind: Job["kind"], options: FineTuneOptions, generation?: number): Promise<StoredJob> {
-    if (this.closed) throw new AttuneError("shutting_down", "The collection is being closed; no job begins any more.");
+    this.assertOpen();
     const { state, jobs } = this.parts;
     const number = state.record.nextJob;
     // Taken before anything is awaited, so that two requests never share a number.
     const taken = changeRecord(state, { nextJob: number + 1 });
+    return this.start(number, () =>
+      jobs.create(number, { kind, options, ...(generation === undefined ? {} : { generation }) }, taken),
+    );
+  }
+
+  /** Writes a job down as queued, and runs it in its turn. */
+  private start(number: number, write: () => Promise<unknown>): Promise<StoredJob> {
     const controller = new AbortController();
     this.controllers.set(number, controller);
-    const started = jobs
-      .create(number, { kind, options, ...(generation === undefined ? {} : { generation }) }, taken)
-      .then((job) => {
-        this.last = this.last.then(() => this.run(job, controller.signal));
-        return job;
-      });
+    const started = write().then(() => {
+      const job = this.parts.jobs.get(String(number));
+      this.last = this.last.then(() => this.run(job, controller.signal));
+      return job;
+    });
     this.starting.add(started);
     return started.finally(() => this.starting.delete(started));
+  }
+
+  /** @throws job_running */
+  private assertNoFineTune(): void {
+    const running = this.parts.jobs.open().find(({ kind }) => kind === "fine-tune");
+    if (running === undefined) return;
+    throw new AttuneError(
+      "job_running",
+      `The fine-tune ${running.id} is ${running.status}; wait for it to end, or cancel it, before starting another.`,
+    );
+  }
+
+  private assertOpen(): void {
+    if (this.closed) throw new AttuneError("shutting_down", "The collection is being closed; no job begins any more.");
+  }
+
+  /** A job that was cut off is not gone on with. */
+  private async giveUp(job: StoredJob): Promise<Job> {
+    await this.removeFolder(job.number);
+    await this.parts.jobs.change(job.number, { status: "cancelled", reason: CANCELLED, resumable: false });
+    return publicJob(this.parts.jobs.get(job.id));
+  }
+
+  private removeFolder(number: number): Promise<void> {
+    return rm(jobDirectory(this.parts.state.directory, number), { recursive: true, force: true });
   }
 
   private async run(job: StoredJob, signal: AbortSignal): Promise<void> {
@@ -96,6 +159,7 @@ export class JobRunner {
         jobs.show(job.number, { status: "failed", reason: `Unexpected: ${String(error)}` });
       });
     } finally {
+      if (jobs.get(job.id).resumable !== true) await this.removeFolder(job.number).catch(() => {});
       release();
       this.controllers.delete(job.number);
     }
@@ -138,8 +202,11 @@ export class JobRunner {
     if (hasEnded(jobs.get(job.id))) return;
     const timings = report.done();
     if (error instanceof Cancelled) {
-      const reason = error.status === "interrupted" ? "The server was stopped while the job was under way." : CANCELLED;
-      await jobs.change(job.number, { status: error.status, reason, timings });
+      const stopped = error.status === "interrupted";
+      const resumable = stopped && (await isResumable(job, state.directory));
+      if (!resumable) await this.removeFolder(job.number);
+      const reason = stopped ? "The server was stopped while the job was under way." : CANCELLED;
+      await jobs.change(job.number, { status: error.status, reason, resumable, timings });
       return;
     }
     const reason = error instanceof AttuneError ? error.message : `Unexpected: ${String(error)}`;
