@@ -39,6 +39,16 @@ export const Item = Type.Object({
 });
 export type Item = Static<typeof Item>;
 
+/** The bytes of an image file, as they were sent. */
+export const ImageBytes = Type.Unsafe<Uint8Array>({
+  description: "The image file as it was sent; its media type is told from its bytes. The ETag is its SHA-256.",
+  content: { "image/*": { schema: { type: "string", format: "binary" } } },
+});
+export const ContentParams = Strict({
+  collection: Type.String(),
+  hash: Type.String({ pattern: "^[0-9a-f]{64}$", description: "SHA-256 of the file, in hexadecimal." }),
+});
+
 export const WithVectorQuery = Strict({ withVector: Type.Optional(Type.Boolean({ default: false })) });
 export const ListItemsQuery = Strict({ ...PageQuery.properties, ...WithVectorQuery.properties });
 export const GetItems = Strict({ ids: Type.Array(Type.String()), withVector: Type.Optional(Type.Boolean()) });

@@ -1,10 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import type { CollectionSettings, CreateCollection, PatchCollection } from "../../schemas/index.js";
+import type { Encoder } from "../encoder/index.js";
 import { AttuneError } from "../errors/index.js";
+import { anOrA } from "./items/item-content.js";
 import type { Limits } from "./limits.js";
 
 const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
-const BUILT_IN_TEXT_ENCODER = "use-lite";
+/** What encodes where nothing else is asked for. */
+const BUILT_IN_ENCODERS = { text: "use-lite", image: "patch-cnn" };
 
 /** @throws validation_failed */
 export function checkCollectionName(name: string): void {
@@ -16,7 +19,7 @@ export function checkCollectionName(name: string): void {
   );
 }
 
-/** What was asked for, every default filled in; `dimensions` is the encoder's for text and comes later. */
+/** What was asked for, every default filled in; `dimensions` is the encoder's, where there is one, and comes later. */
 export type RequestedSettings = Omit<CollectionSettings, "dimensions"> & { dimensions?: number };
 
 /**
@@ -31,7 +34,13 @@ export function requestSettings(given: CreateCollection, limits: Limits): Reques
       `dimensions is for vector collections; a ${given.modality} collection takes its encoder's.`,
     );
   }
-  const encoder = given.modality === "text" ? (given.encoder ?? BUILT_IN_TEXT_ENCODER) : undefined;
+  if (given.modality === "image" && given.prompts?.item !== undefined) {
+    throw impossible(
+      "prompts/item",
+      "Items of an image collection are images; a prompt can stand before query texts alone.",
+    );
+  }
+  const encoder = given.modality === "vector" ? undefined : (given.encoder ?? BUILT_IN_ENCODERS[given.modality]);
   return {
     modality: given.modality,
     ...(encoder === undefined ? {} : { encoder }),
@@ -42,6 +51,25 @@ export function requestSettings(given: CreateCollection, limits: Limits): Reques
     autoTune: given.autoTune ?? null,
     keepGenerations: given.keepGenerations ?? 3,
   };
+}
+
+/**
+ * Refuses an encoder that does not fit the rest.
+ * @throws invalid_setting
+ */
+export function checkEncoder({ modality, prompts }: RequestedSettings, encoder: Encoder): void {
+  if (encoder.modality !== modality) {
+    throw impossible(
+      "encoder",
+      `The encoder ${encoder.id} reads ${encoder.modality}s; ${anOrA(modality)} collection needs one that reads ${modality}s. Choose another encoder, or the modality "${encoder.modality}".`,
+    );
+  }
+  if (prompts !== undefined && !encoder.accepts.text) {
+    throw impossible(
+      "prompts",
+      `Prompts are put before texts, and the encoder ${encoder.id} reads none; leave them out.`,
+    );
+  }
 }
 
 function checkVectorSettings(given: CreateCollection, limits: Limits): void {

@@ -27,7 +27,7 @@ export async function openEncoder(spec: string, options: OpenEncoderOptions = {}
  * @throws unknown_encoder, invalid_encoder
  */
 export async function describeEncoder(spec: string, options: DescribeEncoderOptions = {}): Promise<ModelDescription> {
-  const description = await describe(spec, options);
+  const description = withMaxPixels(await describe(spec, options), options.maxPixels);
   if (options.model === undefined) return description;
   const weights = await checksumOfModel(options.model);
   return withModel(description, options.model, weights);
@@ -40,6 +40,11 @@ async function describe(spec: string, options: DescribeEncoderOptions): Promise<
   if (parsed.kind === "file") return describeDirectory(parsed.directory);
   const { directory, id } = await fetchFromHub(parsed, preparation);
   return describeDirectory(directory, id);
+}
+
+/** The same encoder with a limit of its images. */
+function withMaxPixels(description: ModelDescription, maxPixels: number | undefined): ModelDescription {
+  return description.modality === "image" && maxPixels !== undefined ? { ...description, maxPixels } : description;
 }
 
 /** The same encoder with other weights. */

@@ -12,6 +12,7 @@ import { embeddingRoutes } from "./routes/embeddings.js";
 import { feedbackRoutes } from "./routes/feedback.js";
 import { fineTuneRoutes } from "./routes/fine-tunes.js";
 import { generationRoutes } from "./routes/generations.js";
+import { imageRoutes } from "./routes/images.js";
 import { itemImportRoutes } from "./routes/item-import.js";
 import { itemRoutes } from "./routes/items.js";
 import type { DatabaseSource } from "./routes/plugin.js";
@@ -81,6 +82,7 @@ export function mountRoutes(app: FastifyInstance, database: DatabaseSource, body
       collectionRoutes,
       itemRoutes,
       itemImportRoutes,
+      imageRoutes,
       queryRoutes,
       feedbackRoutes,
       fineTuneRoutes,

@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 
 const TAGS = [
   { name: "collections", description: "Where items live: one modality, one metric, one encoder." },
-  { name: "items", description: "Texts or vectors with a payload." },
+  { name: "items", description: "Texts, images or vectors with a payload." },
   { name: "query", description: "Nearest neighbours, with filters." },
   { name: "feedback", description: "What people say is similar and what is not." },
   { name: "fine-tunes", description: "Jobs that learn from feedback, and activations of generations." },

@@ -6,12 +6,22 @@ import type { CollectionState } from "../collection-state.js";
 import { DEFAULT_PAGE, decodeCursor, encodeCursor } from "../cursor.js";
 import { itemImageUrl } from "./content-urls.js";
 import { checkFilter } from "./filter-depth.js";
-import type { ImageContent } from "./image-content.js";
 import { anOrA, checkBatchSize } from "./item-content.js";
 
 export interface ReadOptions {
   withVector?: boolean | undefined;
 }
+
+/** An image as it was sent. */
+export interface ImageFile {
+  /** SHA-256 of the file in hexadecimal. */
+  hash: string;
+  /** The bytes and their media type; absent for one who has them already. */
+  file?: { bytes: Buffer; type: string };
+}
+
+/** Whether whoever asks has the content of this hash already, so that it need not be read. */
+export type IsKnown = (hash: string) => boolean;
 
 /** Reads items by id, in id order, or by filter. */
 export class ItemReader {
@@ -24,11 +34,17 @@ export class ItemReader {
     throw itemNotFound(id);
   }
 
-  /** What the image of an item is called, without its bytes. @throws item_not_found, content_not_found */
-  async imageOf(id: string): Promise<StoredImage> {
-    const record = this.state.table.labelOf(id) === undefined ? undefined : await this.state.tables.items.get(id);
-    if (record === undefined) throw itemNotFound(id);
-    if (record.image !== undefined) return record.image;
+  /** The image of an item. @throws item_not_found, content_not_found, internal when its file is lost */
+  async imageOf(id: string, isKnown?: IsKnown): Promise<ImageFile> {
+    // The file stays while this reads, whoever replaces the item meanwhile.
+    const done = this.state.content.keep();
+    try {
+      const record = this.state.table.labelOf(id) === undefined ? undefined : await this.state.tables.items.get(id);
+      if (record === undefined) throw itemNotFound(id);
+      if (record.image !== undefined) return await this.readImage(record.image, isKnown);
+    } finally {
+      done();
+    }
     throw new AttuneError(
       "content_not_found",
       `The item ${JSON.stringify(id.slice(0, 80))} has no image: this is ${anOrA(this.state.rules.modality)} collection.`,
@@ -36,16 +52,23 @@ export class ItemReader {
   }
 
   /** An image of an item or of feedback by its hash. @throws content_not_found, internal when its file is lost */
-  async content(hash: string): Promise<ImageContent> {
-    const { content } = this.state;
-    if (!content.has(hash)) {
-      throw new AttuneError(
-        "content_not_found",
-        `There is no content ${JSON.stringify(hash.slice(0, 80))} in this collection: no item and no feedback refers to it.`,
-      );
+  async contentOf(hash: string, isKnown?: IsKnown): Promise<ImageFile> {
+    const done = this.state.content.keep();
+    try {
+      if (this.state.content.has(hash)) return await this.readImage({ hash }, isKnown);
+    } finally {
+      done();
     }
-    const bytes = await content.read(hash);
-    return { hash, bytes, type: formatOf(bytes)?.mediaType ?? "application/octet-stream" };
+    throw new AttuneError(
+      "content_not_found",
+      `There is no image ${JSON.stringify(hash.slice(0, 80))}: no item and no feedback of this collection refers to it.`,
+    );
+  }
+
+  private async readImage({ hash }: Pick<StoredImage, "hash">, isKnown: IsKnown = () => false): Promise<ImageFile> {
+    if (isKnown(hash)) return { hash };
+    const bytes = await this.state.content.read(hash);
+    return { hash, file: { bytes, type: formatOf(bytes)?.mediaType ?? "application/octet-stream" } };
   }
 
   /** Items in the order of `ids`; unknown ids are left out. @throws batch_too_large */

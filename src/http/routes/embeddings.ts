@@ -14,6 +14,7 @@ export const embeddingRoutes: RoutePlugin = async (app, { database }) => {
           "model_not_found",
           "batch_too_large",
           "no_encoder",
+          "wrong_modality",
           "empty_text",
           "invalid_text",
         ]),

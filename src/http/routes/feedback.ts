@@ -26,7 +26,7 @@ export const feedbackRoutes: RoutePlugin = async (app, { database }) => {
           { 200: FeedbackResult },
           BODY_ERRORS,
           ["collection_not_found", "batch_too_large", "unknown_item", "contradictory_feedback"],
-          ["wrong_modality", "empty_text", "invalid_text", "invalid_id"],
+          ["wrong_modality", "empty_text", "invalid_text", "invalid_id", "invalid_image", "image_too_large"],
           ["wrong_dimensions", "not_finite", "zero_vector", "invalid_vector"],
         ),
       },

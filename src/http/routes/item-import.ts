@@ -43,6 +43,7 @@ export const itemImportRoutes: RoutePlugin = async (app, { database }) => {
           BODY_ERRORS,
           ["collection_not_found", "batch_too_large", "payload_too_large"],
           ["invalid_id", "duplicate_id", "wrong_modality", "empty_text", "invalid_text"],
+          ["invalid_image", "image_too_large"],
           ["wrong_dimensions", "not_finite", "zero_vector", "invalid_vector"],
         ),
       },

@@ -13,6 +13,8 @@ const QUERY_ERRORS: readonly ErrorCode[] = [
   "no_encoder",
   "empty_text",
   "invalid_text",
+  "invalid_image",
+  "image_too_large",
   "wrong_dimensions",
   "not_finite",
   "zero_vector",
@@ -29,7 +31,7 @@ export const queryRoutes: RoutePlugin = async (app, { database }) => {
       schema: {
         tags,
         summary: "Find the nearest items",
-        description: "One of `text`, `vector` and `itemId`. Nearest first; items equally near by id.",
+        description: "One of `text`, `image`, `vector` and `itemId`. Nearest first; items equally near by id.",
         params: CollectionParams,
         body: Query,
         response: responses({ 200: QueryResult }, BODY_ERRORS, QUERY_ERRORS),
