@@ -21,12 +21,6 @@ import type {
   StreamResult,
   UpsertResult,
 } from "../../schemas/index.js";
-import { AttuneConnectionError } from "./errors.js";
-import { itemLines } from "./item-lines.js";
-import { hasEnded, readJobEvents } from "./job-events.js";
-import { pages } from "./pages.js";
-import { path, queryString } from "./path.js";
-import type { CallOptions, Transport } from "./transport.js";
 import {
   encodeFeedback,
   encodeItem,
@@ -34,9 +28,24 @@ import {
   type FeedbackToSend,
   type ItemToSend,
   type QueryToSend,
-} from "./vectors.js";
+} from "./contents.js";
+import { AttuneConnectionError } from "./errors.js";
+import { itemLines } from "./item-lines.js";
+import { hasEnded, readJobEvents } from "./job-events.js";
+import { pages } from "./pages.js";
+import { path, queryString } from "./path.js";
+import type { CallOptions, Transport } from "./transport.js";
 
 const POLL_MS = 500;
+
+/** An image file as it was sent. */
+export interface ImageDownload {
+  bytes: Buffer;
+  /** Media type, such as `image/png`. */
+  type: string;
+  /** SHA-256 of the bytes in hexadecimal. */
+  hash: string;
+}
 
 /**
  * One collection of a server. Every method takes `CallOptions` last (a signal, a timeout of its own) and throws
@@ -83,6 +92,16 @@ export class CollectionClient {
 
   getItem(id: string, options: CallOptions & { withVector?: boolean } = {}): Promise<Item> {
     return this.#call("GET", path`/items/${id}` + queryString({ withVector: options.withVector }), undefined, options);
+  }
+
+  /** The image of an item. */
+  image(id: string, options?: CallOptions): Promise<ImageDownload> {
+    return this.#download(path`/items/${id}/image`, options);
+  }
+
+  /** An image of an item or of feedback, by the hash that a listing of feedback shows. */
+  content(hash: string, options?: CallOptions): Promise<ImageDownload> {
+    return this.#download(path`/content/${hash}`, options);
   }
 
   /** The items that are there; unknown ids are left out. */
@@ -223,6 +242,11 @@ export class CollectionClient {
   /** Starts the job that makes a generation the active one; follow it as a fine-tune. */
   activate(generation: number, options?: CallOptions): Promise<JobStarted> {
     return this.#call("POST", path`/generations/${generation}/activate`, undefined, options);
+  }
+
+  async #download(rest: string, options: CallOptions = {}): Promise<ImageDownload> {
+    const { bytes, headers } = await this.#transport.download(this.#path + rest, options);
+    return { bytes, type: headers["content-type"] ?? "", hash: (headers.etag ?? "").replace(/^"|"$/g, "") };
   }
 
   async #call<T>(method: string, rest: string, body: unknown, options: CallOptions = {}): Promise<T> {

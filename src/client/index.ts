@@ -29,7 +29,14 @@ export type {
   UpsertResult,
 } from "../../schemas/index.js";
 export { AttuneClient } from "./attune-client.js";
-export { CollectionClient } from "./collection-client.js";
+export { CollectionClient, type ImageDownload } from "./collection-client.js";
+export type {
+  FeedbackToSend,
+  ImageLike,
+  ItemToSend,
+  QueryToSend,
+  ReferenceToSend,
+  VectorLike,
+} from "./contents.js";
 export { AttuneApiError, AttuneConnectionError } from "./errors.js";
 export type { CallOptions, ClientOptions } from "./transport.js";
-export type { FeedbackToSend, ItemToSend, QueryToSend, ReferenceToSend, VectorLike } from "./vectors.js";

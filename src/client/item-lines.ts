@@ -1,4 +1,4 @@
-import { encodeItem, type ItemToSend } from "./vectors.js";
+import { encodeItem, type ItemToSend } from "./contents.js";
 
 /** Bytes gathered before they are sent: large enough that a write costs little, small enough that the server starts at once. */
 const CHUNK_BYTES = 64 * 1024;

@@ -82,6 +82,21 @@ export class Transport {
 
   /** Sends JSON, returns the status and the JSON of the answer; sends again only what was refused with 503. */
   async call<T>(call: Call): Promise<{ status: number; body: T }> {
+    const { response, bytes } = await this.#exchange(call);
+    const answer = bytes.toString("utf8");
+    return { status: response.statusCode ?? 0, body: (answer === "" ? undefined : JSON.parse(answer)) as T };
+  }
+
+  /** Gets the bytes at a path, with the headers of the answer. */
+  async download(
+    path: string,
+    options: CallOptions,
+  ): Promise<{ headers: http.IncomingHttpHeaders; bytes: Buffer<ArrayBuffer> }> {
+    const { response, bytes } = await this.#exchange({ method: "GET", path, ...options });
+    return { headers: response.headers, bytes };
+  }
+
+  async #exchange(call: Call): Promise<{ response: http.IncomingMessage; bytes: Buffer<ArrayBuffer> }> {
     const text = call.body === undefined ? undefined : JSON.stringify(call.body);
     const headers: Record<string, string | number> =
       text === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
@@ -94,11 +109,11 @@ export class Transport {
         signal: call.signal,
         send: (out) => out.end(text),
       });
-      const answer = await readText(response);
+      const bytes = await readBytes(response);
       const status = response.statusCode ?? 0;
-      if (status < 400) return { status, body: (answer === "" ? undefined : JSON.parse(answer)) as T };
+      if (status < 400) return { response, bytes };
       const retryAfter = retryAfterSeconds(response);
-      if (retryAfter === undefined || attempt >= this.#retries) throw apiError(status, answer);
+      if (retryAfter === undefined || attempt >= this.#retries) throw apiError(status, bytes.toString("utf8"));
       await delay(retryAfter * 1000, undefined, { signal: call.signal });
     }
   }
@@ -194,6 +209,10 @@ class UploadSource {
 }
 
 async function readText(response: http.IncomingMessage): Promise<string> {
+  return (await readBytes(response)).toString("utf8");
+}
+
+async function readBytes(response: http.IncomingMessage): Promise<Buffer<ArrayBuffer>> {
   const chunks: Buffer[] = [];
   try {
     for await (const chunk of response) chunks.push(chunk as Buffer);
@@ -202,7 +221,7 @@ async function readText(response: http.IncomingMessage): Promise<string> {
       ? error
       : new AttuneConnectionError("The connection broke while the answer was read.", { cause: error });
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
 }
 
 function apiError(status: number, body: string): AttuneApiError {

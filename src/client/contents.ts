@@ -3,13 +3,16 @@ import type { ItemInput, ItemLabel, Pair, Query, Reference, SubmitFeedback, Trip
 /** A vector as numbers, as base64 of little-endian float32, or as a Float32Array, which is sent as base64 (much faster). */
 export type VectorLike = readonly number[] | Float32Array | string;
 
-type WithVector<T extends { vector?: unknown }> = Omit<T, "vector"> & { vector?: VectorLike };
+/** The bytes of an image file, or base64 of them. */
+export type ImageLike = Uint8Array | string;
 
-export type ItemToSend = WithVector<ItemInput>;
-export type QueryToSend = WithVector<Query>;
+type ToSend<T> = Omit<T, "vector" | "image"> & { vector?: VectorLike; image?: ImageLike };
+
+export type ItemToSend = ToSend<ItemInput>;
+export type QueryToSend = ToSend<Query>;
 
 /** An item's id, or content that is not an item. */
-export type ReferenceToSend = string | { text: string } | { vector: VectorLike };
+export type ReferenceToSend = string | { text: string } | { image: ImageLike } | { vector: VectorLike };
 
 export interface FeedbackToSend {
   pairs?: readonly { a: ReferenceToSend; b: ReferenceToSend; label: Pair["label"] }[];
@@ -18,10 +21,10 @@ export interface FeedbackToSend {
 }
 
 /** The item as JSON holds it. */
-export const encodeItem = (item: ItemToSend): ItemInput => encodeVector(item) as ItemInput;
+export const encodeItem = (item: ItemToSend): ItemInput => encodeContent(item) as ItemInput;
 
 /** The query as JSON holds it. */
-export const encodeQuery = (query: QueryToSend): Query => encodeVector(query) as Query;
+export const encodeQuery = (query: QueryToSend): Query => encodeContent(query) as Query;
 
 /** The feedback as JSON holds it. */
 export function encodeFeedback({ pairs, triplets, labels }: FeedbackToSend): SubmitFeedback {
@@ -44,11 +47,17 @@ function encodeTriplet(triplet: {
 }
 
 function encodeReference(reference: ReferenceToSend): Reference {
-  return typeof reference === "string" ? reference : (encodeVector(reference) as Reference);
+  return typeof reference === "string" ? reference : (encodeContent(reference) as Reference);
 }
 
-function encodeVector<T extends { vector?: VectorLike } | { text: string }>(value: T): unknown {
-  if (!("vector" in value) || !(value.vector instanceof Float32Array)) return value;
-  const { buffer, byteOffset, byteLength } = value.vector;
-  return { ...value, vector: Buffer.from(buffer, byteOffset, byteLength).toString("base64") };
+/** Vectors and images that are bytes, as base64. */
+function encodeContent(value: object): object {
+  const vector =
+    "vector" in value && value.vector instanceof Float32Array ? { vector: base64(value.vector) } : undefined;
+  const image = "image" in value && value.image instanceof Uint8Array ? { image: base64(value.image) } : undefined;
+  return vector === undefined && image === undefined ? value : { ...value, ...vector, ...image };
+}
+
+function base64({ buffer, byteOffset, byteLength }: Float32Array | Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString("base64");
 }
