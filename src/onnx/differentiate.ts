@@ -3,7 +3,7 @@ import { isFloating } from "./data-type.js";
 import { gradientPath, refuseNode, ruleOf } from "./gradient-path.js";
 import { GradientContext } from "./gradients/index.js";
 import type { GraphBuilder } from "./graph-builder.js";
-import { elementCount, formatShape, mayEqual } from "./shape.js";
+import { elementCount, formatShape, mayEqual, sameShape } from "./shape.js";
 import type { GraphNode, Value } from "./value.js";
 
 /**
@@ -70,7 +70,8 @@ function inputGradients(
       const found = `${gradient.dtype} ${formatShape(gradient.shape)}`;
       context.fail(`its rule gave ${found} for input ${at}, which is ${input.dtype} ${formatShape(input.shape)}`);
     }
-    result.push([input, gradient]);
+    // Rules lose names of dimensions; what is known of the input holds of its gradient.
+    result.push([input, sameShape(gradient.shape, input.shape) ? gradient : graph.withShape(gradient, input.shape)]);
   }
   return result;
 }

@@ -1,15 +1,13 @@
 import { AttuneError } from "../errors/index.js";
 import { attributeToProto } from "./attribute.js";
 import { type DataType, dataTypeCode, elementsOf, type TypedArray } from "./data-type.js";
-import { inferenceOf, OperatorContext } from "./operators/index.js";
+import { inferenceOf, MAX_CONTENT, OperatorContext } from "./operators/index.js";
 import type { AttributeProto, ModelProto, NodeProto, ValueInfoProto } from "./proto.js";
 import { renameGraph } from "./rename.js";
 import { type Dimension, formatShape, isUnknown, mayEqual, type Shape } from "./shape.js";
 import { type TensorData, tensorToProto } from "./tensor-proto.js";
 import type { Attributes, GraphNode, Value, ValueType } from "./value.js";
 
-/** Integer tensors of more elements are data, not shapes or axes, and are not followed while building. */
-const MAX_CONTENT = 64;
 /** Small constants are shared, so that every `0.5` of a graph is one initializer. */
 const MAX_SHARED_CONSTANT = 16;
 

@@ -36,7 +36,8 @@ export function elementCount(shape: Shape): number | undefined {
 
 /**
  * The shape of a broadcast of two shapes (numpy's rule), or undefined where they do not fit. A symbolic dimension beside a
- * known one other than 1 takes the known size, which the run checks; two different names fit where names are `loose`.
+ * known one other than 1 takes the known size, which the run checks; two different names fit where names are `loose`: the result
+ * takes that of an input, or the first.
  */
 export function broadcastShapes(a: Shape, b: Shape, loose = false): Dimension[] | undefined {
   const rank = Math.max(a.length, b.length);
@@ -66,16 +67,30 @@ class Product {
   constructor(shape: Shape) {
     for (const dimension of shape) {
       if (typeof dimension === "number") this.factor *= dimension;
-      else this.names.push(...dimension.split("*").filter((part) => this.#takesName(part)));
+      else this.#take(dimension);
     }
   }
 
-  /** `N*512` is split into its factors again, so that a reshape back finds `N`. */
-  #takesName(part: string): boolean {
-    if (!/^\d+$/.test(part)) return true;
-    this.factor *= Number(part);
-    return false;
+  /** `512*N` is split into its factors again, so that a reshape back finds `N`. A sum is one factor. */
+  #take(dimension: string): void {
+    for (const part of termsOf(dimension, "+").length > 1 ? [`(${dimension})`] : termsOf(dimension, "*")) {
+      if (/^-?\d+$/.test(part)) this.factor *= Number(part);
+      else this.names.push(part);
+    }
   }
+}
+
+/** A written sum or product in its parts; what stands in brackets stays together. */
+function termsOf(written: string, sign: "+" | "*"): string[] {
+  const parts = [""];
+  let depth = 0;
+  for (const character of written) {
+    if (character === "(") depth++;
+    if (character === ")") depth--;
+    if (character === sign && depth === 0) parts.push("");
+    else parts.push(`${parts.pop()}${character}`);
+  }
+  return parts.map((part) => part.trim());
 }
 
 /** The product of dimensions as one dimension, as in `16` or `64*batch`. */
@@ -83,6 +98,8 @@ export function productOf(shape: Shape): Dimension {
   const { factor, names } = new Product(shape);
   if (names.length === 0 || factor === 0) return factor;
   names.sort();
+  const [only = ""] = names;
+  if (factor === 1 && names.length === 1) return only.replace(/^\((.*)\)$/, "$1");
   return factor === 1 ? names.join("*") : `${factor}*${names.join("*")}`;
 }
 
@@ -101,8 +118,12 @@ export function quotientOf(whole: Shape, part: Shape): Dimension | undefined {
 
 /** The sum of dimensions as one dimension, as in `3` or `batch+2`. */
 export function sumOf(dimensions: Shape): Dimension {
-  const names = dimensions.filter((dimension) => typeof dimension === "string");
-  const known = dimensions.reduce<number>((sum, each) => (typeof each === "number" ? sum + each : sum), 0);
+  const names: string[] = [];
+  let known = 0;
+  for (const term of dimensions.flatMap((dimension) => termsOf(String(dimension), "+"))) {
+    if (/^-?\d+$/.test(term)) known += Number(term);
+    else names.push(term);
+  }
   if (names.length === 0) return known;
   return known === 0 ? names.join("+") : `${names.join("+")}+${known}`;
 }

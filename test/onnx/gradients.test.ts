@@ -40,7 +40,7 @@ function unary(opType: string, draw: Draw | undefined, build: (graph: GraphBuild
     check(`${opType} of [${shape}]`, opType, {
       parameters: [{ shape, draw }],
       build: (graph, [x]) => build(graph, x!),
-      dtype: opType === "Erf" ? "float32" : "float64",
+      dtype: ["Erf", "Gelu"].includes(opType) ? "float32" : "float64",
     });
   }
 }
@@ -57,6 +57,7 @@ function binary(
         { shape: b, draw },
       ],
       build: (graph, [left, right]) => build(graph, left!, right!),
+      dtype: opType === "Mean" ? "float32" : "float64",
     });
   }
 }
@@ -70,6 +71,7 @@ describe("gradients equal central finite differences", () => {
   binary("Max", undefined, (graph, a, b) => graph.max(a, b));
   binary("Min", undefined, (graph, a, b) => graph.min(a, b));
   binary("Sum", undefined, (graph, a, b) => graph.sum([a, b, a]));
+  binary("Mean", undefined, (graph, a, b) => graph.operator("Mean", [a, b, b]));
   for (const exponent of [0, 1, 2, 3, 0.5]) {
     check(`Pow with the exponent ${exponent}`, "Pow", {
       parameters: [{ shape: [2, 3], draw: positive }],
@@ -96,6 +98,13 @@ describe("gradients equal central finite differences", () => {
   unary("Softplus", undefined, (graph, x) => graph.softplus(x));
   unary("Identity", undefined, (graph, x) => graph.identity(x));
   unary("Clip", offZero, (graph, x) => graph.clip(x, -0.7, 0.9));
+  for (const approximate of ["none", "tanh"]) {
+    unary("Gelu", undefined, (graph, x) => {
+      graph.requireOpset(20);
+      return graph.operator("Gelu", [x], { approximate });
+    });
+  }
+  unary("CastLike", undefined, (graph, x) => graph.operator("CastLike", [graph.mul(graph.cast(x, "float64"), 2), x]));
   unary("Cast", undefined, (graph, x) => graph.cast(graph.mul(graph.cast(x, "float64"), 2), x.dtype));
 
   const products: [number[], number[]][] = [
@@ -258,6 +267,77 @@ describe("gradients equal central finite differences", () => {
     build: (graph, [x]) => graph.slice(x!, [-1], [-1000], [1], [-2]),
   });
 
+  check("GatherND of rows, some twice, one from the end", "GatherND", {
+    parameters: [{ shape: [2, 3, 2] }],
+    build: (graph, [x]) => graph.operator("GatherND", [x, positions(graph, [0, 1, 1, -1, 0, 1], [3, 2])]),
+  });
+  check("GatherND of single elements", "GatherND", {
+    parameters: [{ shape: [2, 3] }],
+    build: (graph, [x]) => graph.operator("GatherND", [x, positions(graph, [0, 1, 1, 2], [2, 1, 2])]),
+  });
+  for (const reduction of ["none", "add"] as const) {
+    check(`ScatterElements, reduction ${reduction}`, "ScatterElements", {
+      parameters: [{ shape: [2, 3] }, { shape: [2, 2] }],
+      build: (graph, [x, updates]) =>
+        graph.scatterElements(x!, positions(graph, [2, 0, 1, 0], [2, 2]), updates!, { axis: 1, reduction }),
+    });
+    check(`ScatterND, reduction ${reduction}`, "ScatterND", {
+      parameters: [{ shape: [3, 2] }, { shape: [2, 2] }],
+      build: (graph, [x, updates]) =>
+        graph.operator("ScatterND", [x, positions(graph, [2, 0], [2, 1]), updates], { reduction }),
+    });
+  }
+  check("Pad, and crop by a negative width", "Pad", {
+    parameters: [{ shape: [2, 4] }],
+    build: (graph, [x]) => graph.operator("Pad", [x, graph.constant([1, -1, 0, 2], "int64")]),
+  });
+  check("Pad of one axis", "Pad", {
+    parameters: [{ shape: [2, 4] }],
+    build: (graph, [x]) =>
+      graph.operator("Pad", [x, graph.constant([1, 2], "int64"), undefined, graph.constant([-1], "int64")]),
+  });
+  check("Tile", "Tile", { parameters: [{ shape: [2, 1, 3] }], build: (graph, [x]) => graph.tile(x!, [2, 3, 1]) });
+  const equations: [string, number[][]][] = [
+    [
+      "bij,bjk->bik",
+      [
+        [2, 3, 2],
+        [2, 2, 4],
+      ],
+    ],
+    [
+      "bhid,bhjd->bhij",
+      [
+        [1, 2, 3, 2],
+        [1, 2, 2, 2],
+      ],
+    ],
+    [
+      "ij,jk",
+      [
+        [2, 3],
+        [3, 2],
+      ],
+    ],
+    ["ijk->ki", [[2, 3, 2]]],
+    ["i,j->ji", [[3], [2]]],
+    [
+      "bi,ij,bj->b",
+      [
+        [2, 3],
+        [3, 2],
+        [2, 2],
+      ],
+    ],
+  ];
+  for (const [equation, shapes] of equations) {
+    check(`Einsum ${equation}`, "Einsum", {
+      parameters: shapes.map((shape) => ({ shape })),
+      build: (graph, operands) => graph.operator("Einsum", operands, { equation }),
+      dtype: "float64",
+    });
+  }
+
   it("covers every rule, other than those of flat functions and of convolutional nets", () => {
     const flat = ["Sign", "Floor", "Ceil", "Round", "ConstantOfShape", "Shape", "Size"];
     assert.deepEqual(
@@ -300,6 +380,37 @@ describe("gradients with symbolic dimensions", () => {
       "an expansion",
       [{ shape: [3] }, { shape: [2, 3], declared: ["n", 3] }],
       (graph, [a, x]) => graph.mul(graph.expand(a!, graph.shape(x!)), x!),
+    ],
+    [
+      "names of which one stands for 1",
+      [
+        { shape: [4, 1, 3], declared: ["n", "one", 3] },
+        { shape: [4, 2, 3], declared: ["n", "t", 3] },
+      ],
+      (graph, [a, x]) => {
+        graph.looseDimensions = true;
+        return graph.mul(graph.exp(x!), a!);
+      },
+    ],
+    [
+      "a table cut to a length",
+      [{ shape: [5, 3] }, { shape: [2, 4, 3], declared: ["n", "t", 3] }],
+      (graph, [table, x]) => {
+        graph.looseDimensions = true;
+        const length = graph.gather(graph.shape(x!), [1]);
+        return graph.mul(graph.slice(table!, [0], length, [0]), x!);
+      },
+    ],
+    [
+      "a tiled value",
+      [{ shape: [2, 3], declared: ["n", 3] }],
+      (graph, [x]) =>
+        graph.exp(graph.tile(x!, graph.concat([graph.constant([2], "int64"), graph.constant([1], "int64")], 0))),
+    ],
+    [
+      "an Einsum",
+      [{ shape: [2, 2, 3], declared: ["n", "t", 3] }, { shape: [3, 2] }],
+      (graph, [x, w]) => graph.operator("Einsum", [x, w], { equation: "nti,io->nto" }),
     ],
   ];
   for (const [name, parameters, build] of cases) it(name, () => checkGradients({ parameters, build }));

@@ -14,6 +14,11 @@ const mul: GradientRule = (context: GradientContext) => {
   return [() => context.sumTo(graph.mul(gradient, b), a), () => context.sumTo(graph.mul(gradient, a), b)];
 };
 
+const mean: GradientRule = (context: GradientContext) => {
+  const share = () => context.graph.div(context.gradient, context.node.inputs.length);
+  return context.node.inputs.map((_, at) => () => context.sumTo(share(), context.input(at)));
+};
+
 /** d(a/b) = da / b - (a/b) db / b. */
 const div: GradientRule = (context: GradientContext) => {
   const { graph, gradient, output } = context;
@@ -55,6 +60,7 @@ const reciprocal: GradientRule = (context: GradientContext) => {
 export const arithmetic: Readonly<Record<string, GradientRule>> = {
   Add: add,
   Sum: add,
+  Mean: mean,
   Sub: sub,
   Mul: mul,
   Div: div,

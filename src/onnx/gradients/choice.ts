@@ -37,5 +37,6 @@ export const choice: Readonly<Record<string, GradientRule>> = {
   Min: extreme,
   Clip: clip,
   Cast: cast,
+  CastLike: cast,
   Identity: (context: GradientContext) => [() => context.gradient],
 };

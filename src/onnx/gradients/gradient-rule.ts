@@ -73,9 +73,34 @@ export class GradientContext {
   sumTo(gradient: Value, like: Value): Value {
     const extra = gradient.shape.length - like.shape.length;
     const leading = Array.from({ length: extra }, (_, axis) => axis);
-    const summed = extra > 0 ? this.graph.reduceSum(gradient, leading) : gradient;
-    const repeated = like.shape.flatMap((size, axis) => (size === 1 && summed.shape[axis] !== 1 ? [axis] : []));
-    return repeated.length > 0 ? this.graph.reduceSum(summed, repeated, true) : summed;
+    const repeated = like.shape.flatMap((size, axis) =>
+      size === 1 && gradient.shape[axis + extra] !== 1 ? [axis] : [],
+    );
+    const summed = this.#summed(
+      gradient,
+      leading,
+      repeated.map((axis) => axis + extra),
+      like,
+    );
+    const uncertain = like.shape.some((size, axis) => typeof size === "string" && size !== summed.shape[axis]);
+    return uncertain ? this.#sumWhereOne(summed, like) : summed;
+  }
+
+  /** One sum over axes to be dropped and axes to be kept. */
+  #summed(gradient: Value, dropped: readonly number[], kept: readonly number[], like: Value): Value {
+    const { graph } = this;
+    if (kept.length === 0) return dropped.length === 0 ? gradient : graph.reduceSum(gradient, dropped);
+    if (dropped.length === 0) return graph.reduceSum(gradient, kept, true);
+    return graph.reshape(graph.reduceSum(gradient, [...dropped, ...kept]), this.shapeOf(like));
+  }
+
+  /** Two names may stand for one size, or for one that was 1 and repeated, which only the run knows. */
+  #sumWhereOne(gradient: Value, like: Value): Value {
+    const { graph } = this;
+    const axes = graph.reshape(graph.nonZero(graph.equal(graph.shape(like), 1)), [-1]);
+    const attributes = { keepdims: 1, noop_with_empty_axes: 1 };
+    const [summed = gradient] = graph.node("ReduceSum", [gradient, axes], attributes, [like]);
+    return summed;
   }
 
   /** The shape of a value as an int64 vector: a constant where it is known. */

@@ -2,6 +2,7 @@ import { activations } from "./activations.js";
 import { arithmetic } from "./arithmetic.js";
 import { choice } from "./choice.js";
 import { convolutions } from "./convolution.js";
+import { einsums } from "./einsum.js";
 import { elementary } from "./elementary.js";
 import type { GradientRule } from "./gradient-rule.js";
 import { indexing } from "./indexing.js";
@@ -21,9 +22,19 @@ const flat: Readonly<Record<string, GradientRule>> = Object.fromEntries(FLAT.map
 
 const IMAGES = [activations, convolutions, normalization, pooling, resizing];
 const RULES: ReadonlyMap<string, GradientRule> = new Map(
-  [arithmetic, choice, elementary, flat, indexing, layerNormalization, layout, linear, reductions, ...IMAGES].flatMap(
-    (family) => Object.entries(family),
-  ),
+  [
+    arithmetic,
+    choice,
+    einsums,
+    elementary,
+    flat,
+    indexing,
+    layerNormalization,
+    layout,
+    linear,
+    reductions,
+    ...IMAGES,
+  ].flatMap((family) => Object.entries(family)),
 );
 
 /** The gradient rule of an operator of the ONNX domain, or undefined where there is none. */

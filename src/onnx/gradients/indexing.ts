@@ -38,6 +38,54 @@ const gatherElements: GradientRule = (context: GradientContext) => {
   ];
 };
 
+/**
+ * Rows picked by several indices at once are rows of the flattened table, picked by one: ScatterND adds in parallel, in no fixed
+ * order.
+ */
+const gatherND: GradientRule = (context: GradientContext) => {
+  const { graph, gradient } = context;
+  const [x, indices] = [context.input(0), context.input(1)];
+  const depth = Number(indices.shape.at(-1));
+  if (context.integer("batch_dims", 0) !== 0) context.fail("batch_dims are not supported");
+  return [
+    () => {
+      const rest = context.dimensions(x, depth, x.shape.length);
+      const sizes = context.dimensions(x, 0, depth);
+      // Strides of the picked axes: the product of the sizes that follow.
+      const following = graph.concat([graph.slice(sizes, [1], [depth]), graph.constant([1], "int64")], 0);
+      const products = Array.from({ length: depth }, (_, at) =>
+        graph.operator("ReduceProd", [graph.slice(following, [at], [depth])], { keepdims: 1 }),
+      );
+      const positive = graph.operator("Mod", [indices, sizes]);
+      const rows = graph.reduceSum(graph.mul(positive, graph.concat(products, 0)), [-1]);
+      const flat = graph.concat([graph.constant([-1], "int64"), rest], 0);
+      const zeros = graph.reshape(context.zerosLike(x), flat);
+      const positions = graph.reshape(rows, [-1]);
+      const added = scatterAdd(context, zeros, positions, graph.reshape(gradient, flat), 0);
+      return graph.reshape(added, context.shapeOf(x));
+    },
+    undefined,
+  ];
+};
+
+/** What was written over has no gradient; what was written has that of its place. */
+function scatter(opType: "ScatterElements" | "ScatterND", gather: "GatherElements" | "GatherND"): GradientRule {
+  return (context: GradientContext) => {
+    const { graph, gradient, node } = context;
+    const [indices, updates] = [context.input(1), context.input(2)];
+    const reduction = context.attribute("reduction") ?? "none";
+    if (reduction !== "none" && reduction !== "add")
+      context.fail(`the reduction ${String(reduction)} is not supported`);
+    const axis = opType === "ScatterElements" ? { axis: context.integer("axis", 0) } : {};
+    const overwritten = () => graph.operator(opType, [gradient, indices, context.zerosLike(updates)], node.attributes);
+    return [
+      reduction === "add" ? () => gradient : overwritten,
+      undefined,
+      () => graph.operator(gather, [gradient, indices], axis),
+    ];
+  };
+}
+
 const topK: GradientRule = (context: GradientContext) => {
   const x = context.input(0);
   const axis = context.axis(-1, x.shape.length);
@@ -111,6 +159,9 @@ function scattered(
 export const indexing: Readonly<Record<string, GradientRule>> = {
   Gather: gather,
   GatherElements: gatherElements,
+  GatherND: gatherND,
+  ScatterElements: scatter("ScatterElements", "GatherElements"),
+  ScatterND: scatter("ScatterND", "GatherND"),
   TopK: topK,
   Slice: slice,
 };

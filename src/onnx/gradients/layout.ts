@@ -43,6 +43,39 @@ const trilu: GradientRule = (context: GradientContext) => {
   return [() => graph.operator("Trilu", [gradient, ...node.inputs.slice(1)], node.attributes), undefined];
 };
 
+/** What was put around is cut off again: padding by the opposite of its widths. */
+const pad: GradientRule = (context: GradientContext) => {
+  const { graph, gradient, node } = context;
+  const mode = context.attribute("mode") ?? "constant";
+  if (mode !== "constant") context.fail(`the mode ${String(mode)} is not supported`);
+  const [, pads, , axes] = node.inputs;
+  if (pads === undefined) context.fail("its widths are missing");
+  const zero = () => graph.constant(0, gradient.dtype);
+  const inputs = () => [gradient, graph.neg(pads), zero(), ...(axes === undefined ? [] : [axes])];
+  return [() => graph.withShape(graph.operator("Pad", inputs()), context.input(0).shape)];
+};
+
+/** An axis of n that is repeated r times is laid out as r by n, and summed up over r. */
+const tile: GradientRule = (context: GradientContext) => {
+  const { graph, gradient } = context;
+  const [x, repeats] = [context.input(0), context.input(1)];
+  return [
+    () => {
+      const sizes = x.shape.flatMap((_, axis) => [
+        graph.slice(repeats, [axis], [axis + 1]),
+        context.dimensions(x, axis, axis + 1),
+      ]);
+      if (sizes.length === 0) return gradient;
+      const apart = graph.reshape(gradient, graph.concat(sizes, 0));
+      return graph.reduceSum(
+        apart,
+        x.shape.map((_, axis) => 2 * axis),
+      );
+    },
+    undefined,
+  ];
+};
+
 /** Operators that rearrange, join, cut up or repeat elements. */
 export const layout: Readonly<Record<string, GradientRule>> = {
   Reshape: relabelled,
@@ -54,4 +87,6 @@ export const layout: Readonly<Record<string, GradientRule>> = {
   Concat: concat,
   Split: split,
   Trilu: trilu,
+  Pad: pad,
+  Tile: tile,
 };

@@ -49,9 +49,13 @@ const sumSquare: GradientRule = (context: GradientContext) => [
 /** d|x| = x / |x| dx, and 0 where x is 0, as for Sqrt. */
 const norm: GradientRule = (context: GradientContext) => {
   const { graph, gradient, output } = context;
-  const positive = graph.greater(output, 0);
-  const scale = () => graph.where(positive, graph.div(gradient, graph.where(positive, output, 1)), 0);
-  return [() => graph.mul(restored(context, scale()), context.input(0))];
+  return [
+    () => {
+      const positive = graph.greater(output, 0);
+      const scale = graph.where(positive, graph.div(gradient, graph.where(positive, output, 1)), 0);
+      return graph.mul(restored(context, scale), context.input(0));
+    },
+  ];
 };
 
 const logSumExp: GradientRule = (context: GradientContext) => {

@@ -1,5 +1,17 @@
 import { dataTypeOfCode, isFloating } from "../data-type.js";
-import type { Dimension } from "../shape.js";
+import { elementCount } from "../shape.js";
+import {
+  add,
+  choose,
+  decided,
+  divide,
+  equal,
+  type Fold,
+  foldContents,
+  multiply,
+  numeric,
+  subtract,
+} from "./integers.js";
 import type { Inference, OperatorContext } from "./operator-context.js";
 
 const floatingUnary: Inference = (context: OperatorContext) => {
@@ -7,40 +19,26 @@ const floatingUnary: Inference = (context: OperatorContext) => {
   return [{ dtype: context.floating(x), shape: x.shape }];
 };
 
-const numericUnary: Inference = (context: OperatorContext) => {
-  const x = context.input(0);
-  if (x.dtype === "bool") context.fail(`"${x.name}" is bool, but a number is expected`);
-  return [{ dtype: x.dtype, shape: x.shape }];
-};
+function numericUnary(fold: Fold = () => undefined): Inference {
+  return (context) => {
+    const x = context.input(0);
+    if (x.dtype === "bool") context.fail(`"${x.name}" is bool, but a number is expected`);
+    return [{ dtype: x.dtype, shape: x.shape, content: foldContents(context, [x], fold) }];
+  };
+}
 
 const identity: Inference = (context: OperatorContext) => {
   const x = context.input(0);
   return [{ dtype: x.dtype, shape: x.shape, content: context.content(x) }];
 };
 
-function arithmetic(fold?: (a: number, b: number) => number): Inference {
+function arithmetic(fold: Fold): Inference {
   return (context) => {
     const operands = [context.input(0), context.input(1)];
     const dtype = context.sameType(operands);
     if (dtype === "bool") context.fail("numbers are expected, but the inputs are bool");
-    return [{ dtype, shape: context.broadcast(operands), content: fold && foldContent(context, fold) }];
+    return [{ dtype, shape: context.broadcast(operands), content: foldContents(context, operands, fold) }];
   };
-}
-
-/** Arithmetic on known integers, as when a graph computes a shape. */
-function foldContent(context: OperatorContext, fold: (a: number, b: number) => number): Dimension[] | undefined {
-  const a = context.numbers(context.input(0));
-  const b = context.numbers(context.input(1));
-  if (a === undefined || b === undefined) return undefined;
-  if (a.length !== b.length && a.length !== 1 && b.length !== 1) return undefined;
-  const length = a.length === 1 ? b.length : a.length;
-  const result: number[] = [];
-  for (let index = 0; index < length; index++) {
-    const value = fold(a[a.length === 1 ? 0 : index] ?? 0, b[b.length === 1 ? 0 : index] ?? 0);
-    if (!Number.isSafeInteger(value)) return undefined;
-    result.push(value);
-  }
-  return result;
 }
 
 const power: Inference = (context: OperatorContext) => {
@@ -48,26 +46,36 @@ const power: Inference = (context: OperatorContext) => {
   return [{ dtype: context.input(0).dtype, shape: context.broadcast(operands) }];
 };
 
-const variadic: Inference = (context: OperatorContext) => {
-  const operands = context.present();
-  return [{ dtype: context.sameType(operands), shape: context.broadcast(operands) }];
-};
+function variadic(fold: Fold): Inference {
+  return (context) => {
+    const operands = context.present();
+    const content = foldContents(context, operands, fold);
+    return [{ dtype: context.sameType(operands), shape: context.broadcast(operands), content }];
+  };
+}
 
-const comparison: Inference = (context: OperatorContext) => {
-  const operands = [context.input(0), context.input(1)];
-  context.sameType(operands);
-  return [{ dtype: "bool", shape: context.broadcast(operands) }];
-};
+function comparison(fold: Fold): Inference {
+  return (context) => {
+    const operands = [context.input(0), context.input(1)];
+    context.sameType(operands);
+    return [{ dtype: "bool", shape: context.broadcast(operands), content: foldContents(context, operands, fold) }];
+  };
+}
 
-const logical: Inference = (context: OperatorContext) => {
-  const operands = [context.ofType(context.input(0), "bool"), context.ofType(context.input(1), "bool")];
-  return [{ dtype: "bool", shape: context.broadcast(operands) }];
-};
+function logical(fold: (...operands: number[]) => boolean): Inference {
+  return (context) => {
+    const operands = context.present().map((operand) => context.ofType(operand, "bool"));
+    const content = foldContents(context, operands, decided(fold));
+    return [{ dtype: "bool", shape: context.broadcast(operands), content }];
+  };
+}
 
 const where: Inference = (context: OperatorContext) => {
   const condition = context.ofType(context.input(0), "bool");
   const branches = [context.input(1), context.input(2)];
-  return [{ dtype: context.sameType(branches), shape: context.broadcast([condition, ...branches]) }];
+  const operands = [condition, ...branches];
+  const content = foldContents(context, operands, choose);
+  return [{ dtype: context.sameType(branches), shape: context.broadcast(operands), content }];
 };
 
 const clip: Inference = (context: OperatorContext) => {
@@ -75,7 +83,7 @@ const clip: Inference = (context: OperatorContext) => {
   for (const bound of context.inputs.slice(1)) {
     if (bound === undefined) continue;
     context.ofType(bound, x.dtype);
-    if (bound.shape.length !== 0) context.fail(`the bound "${bound.name}" must be a scalar`);
+    if (elementCount(bound.shape) !== 1) context.fail(`the bound "${bound.name}" must be a scalar`);
   }
   return [{ dtype: x.dtype, shape: x.shape }];
 };
@@ -84,6 +92,12 @@ const cast: Inference = (context: OperatorContext) => {
   const x = context.input(0);
   const code = context.integer("to", 0);
   const dtype = dataTypeOfCode(code) ?? context.fail(`the data type ${code} is not supported`);
+  return [{ dtype, shape: x.shape, content: isFloating(dtype) ? undefined : context.content(x) }];
+};
+
+const castLike: Inference = (context: OperatorContext) => {
+  const x = context.input(0);
+  const { dtype } = context.input(1);
   return [{ dtype, shape: x.shape, content: isFloating(dtype) ? undefined : context.content(x) }];
 };
 
@@ -106,33 +120,35 @@ export const elementwise: Readonly<Record<string, Inference>> = {
       floatingUnary,
     ]),
   ),
-  Neg: numericUnary,
-  Abs: numericUnary,
-  Sign: numericUnary,
-  Relu: numericUnary,
+  Neg: numericUnary((context, a = 0) => multiply(context, -1, a)),
+  Abs: numericUnary(numeric(Math.abs)),
+  Sign: numericUnary(),
+  Relu: numericUnary(),
   Identity: identity,
-  Add: arithmetic((a, b) => a + b),
-  Sub: arithmetic((a, b) => a - b),
-  Mul: arithmetic((a, b) => a * b),
-  Div: arithmetic((a, b) => Math.trunc(a / b)),
-  Mod: arithmetic(),
+  Gelu: floatingUnary,
+  Add: arithmetic(add),
+  Sub: arithmetic(subtract),
+  Mul: arithmetic(multiply),
+  Div: arithmetic(divide),
+  Mod: arithmetic(numeric((a = 0, b = 1) => a - b * Math.floor(a / b))),
   Pow: power,
-  Sum: variadic,
-  Mean: variadic,
-  Max: variadic,
-  Min: variadic,
-  Greater: comparison,
-  GreaterOrEqual: comparison,
-  Less: comparison,
-  LessOrEqual: comparison,
-  Equal: comparison,
-  And: logical,
-  Or: logical,
-  Xor: logical,
-  Not: (context) => [{ dtype: "bool", shape: context.ofType(context.input(0), "bool").shape }],
+  Sum: variadic(() => undefined),
+  Mean: variadic(() => undefined),
+  Max: variadic(numeric(Math.max)),
+  Min: variadic(numeric(Math.min)),
+  Greater: comparison(decided((a = 0, b = 0) => a > b)),
+  GreaterOrEqual: comparison(decided((a = 0, b = 0) => a >= b)),
+  Less: comparison(decided((a = 0, b = 0) => a < b)),
+  LessOrEqual: comparison(decided((a = 0, b = 0) => a <= b)),
+  Equal: comparison(equal),
+  And: logical((a, b) => a !== 0 && b !== 0),
+  Or: logical((a, b) => a !== 0 || b !== 0),
+  Xor: logical((a, b) => a !== b),
+  Not: logical((a) => a === 0),
   IsNaN: test,
   IsInf: test,
   Where: where,
   Clip: clip,
   Cast: cast,
+  CastLike: castLike,
 };

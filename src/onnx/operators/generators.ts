@@ -1,5 +1,8 @@
-import { dataTypeOfCode } from "../data-type.js";
-import type { Inference, OperatorContext } from "./operator-context.js";
+import { dataTypeOfCode, isFloating } from "../data-type.js";
+import { productOf } from "../shape.js";
+import { tensorOfProto } from "../tensor-proto.js";
+import type { AttributeValue } from "../value.js";
+import { type Inference, MAX_CONTENT, type OperatorContext } from "./operator-context.js";
 
 const shapeOf: Inference = (context: OperatorContext) => {
   const x = context.input(0);
@@ -15,8 +18,16 @@ const constantOfShape: Inference = (context: OperatorContext) => {
   const rank = target.shape[0];
   if (typeof rank !== "number") context.fail("the rank of the result must be known while building");
   const shape = context.content(target) ?? Array.from({ length: rank }, () => context.freshDimension());
-  return [{ dtype, shape }];
+  const [length = 1] = shape;
+  const followed = rank <= 1 && !isFloating(dtype) && typeof length === "number" && length <= MAX_CONTENT;
+  return [{ dtype, shape, content: followed ? Array(length).fill(fillOf(value)) : undefined }];
 };
+
+/** The number that ConstantOfShape fills with. */
+function fillOf(value: AttributeValue | undefined): number {
+  const tensor = typeof value === "object" && "tensor" in value ? tensorOfProto(value.tensor) : undefined;
+  return Number(tensor?.data[0] ?? 0);
+}
 
 const range: Inference = (context: OperatorContext) => {
   const bounds = [context.input(0), context.input(1), context.input(2)];
@@ -25,7 +36,9 @@ const range: Inference = (context: OperatorContext) => {
   const [start, end, step] = bounds.map((bound) => context.content(bound)?.[0]);
   if (start === 0 && step === 1 && end !== undefined) return [{ dtype, shape: [end] }];
   if (typeof start === "number" && typeof end === "number" && typeof step === "number") {
-    return [{ dtype, shape: [Math.max(0, Math.ceil((end - start) / step))] }];
+    const length = Math.max(0, Math.ceil((end - start) / step));
+    const content = length <= MAX_CONTENT ? Array.from({ length }, (_, at) => start + at * step) : undefined;
+    return [{ dtype, shape: [length], content }];
   }
   return [{ dtype, shape: [context.freshDimension()] }];
 };
@@ -33,7 +46,7 @@ const range: Inference = (context: OperatorContext) => {
 /** Operators that make tensors from shapes and bounds. */
 export const generators: Readonly<Record<string, Inference>> = {
   Shape: shapeOf,
-  Size: () => [{ dtype: "int64", shape: [] }],
+  Size: (context) => [{ dtype: "int64", shape: [], content: [productOf(context.input(0).shape)] }],
   ConstantOfShape: constantOfShape,
   Range: range,
 };

@@ -11,7 +11,7 @@ import { pooling } from "./pooling.js";
 import { reductions } from "./reductions.js";
 import { resizing } from "./resize.js";
 
-export { type Inference, OperatorContext } from "./operator-context.js";
+export { type Inference, MAX_CONTENT, OperatorContext } from "./operator-context.js";
 
 const IMAGES = [activations, convolutions, normalization, pooling, resizing];
 const INFERENCES: ReadonlyMap<string, Inference> = new Map(

@@ -58,11 +58,19 @@ const slice: Inference = (context: OperatorContext) => {
     const size = context.dimension(x, position);
     shape[position] = slicedSize(context, size, starts?.[at], ends?.[at], steps?.[at]);
   }
-  const content = context.content(x);
-  const [start, end] = [starts?.[0], ends?.[0]];
-  const cut = content !== undefined && typeof start === "number" && typeof end === "number" && steps?.[0] === 1;
-  return [{ dtype: x.dtype, shape, content: cut ? content.slice(start, end) : undefined }];
+  return [{ dtype: x.dtype, shape, content: slicedContent(context.content(x), starts?.[0], ends?.[0], steps?.[0]) }];
 };
+
+function slicedContent(
+  content: readonly Dimension[] | undefined,
+  start: number | undefined,
+  end: Dimension | undefined,
+  step: number | undefined,
+): readonly Dimension[] | undefined {
+  if (content === undefined || start === undefined || typeof end !== "number") return undefined;
+  if (step === -1 && start === -1 && end < -content.length) return content.toReversed();
+  return step === 1 ? content.slice(start, end) : undefined;
+}
 
 /** Size of an axis after a slice, by ONNX's clamping of out-of-range bounds. */
 function slicedSize(
@@ -75,8 +83,13 @@ function slicedSize(
   if (step === 0) context.fail("the step must not be 0");
   if (start === undefined || end === undefined || step === undefined) return context.freshDimension();
   if (typeof size === "string" || typeof end === "string") {
-    const whole = start === 0 && step === 1 && (end === size || (typeof end === "number" && end >= 2 ** 31 - 1));
-    return whole ? size : context.freshDimension();
+    const all = typeof end === "number" && end >= 2 ** 31 - 1;
+    if (step === 1 && start === 0 && (end === size || all)) return size;
+    // One element at either end: what is cut is not empty.
+    if (step === 1 && ((start === 0 && end === 1) || (start === -1 && all))) return 1;
+    // A table that is cut to the length of an input is at least that long.
+    const cut = context.loose && step === 1 && start === 0 && typeof end === "string" && typeof size === "number";
+    return cut ? end : context.freshDimension();
   }
   const clamp = (bound: number) => {
     const positive = bound < 0 ? bound + size : bound;

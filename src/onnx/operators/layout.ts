@@ -104,7 +104,12 @@ const split: Inference = (context: OperatorContext) => {
   if (typeof size === "number" && sizes.reduce((sum, part) => sum + part, 0) !== size) {
     context.fail(`parts of [${sizes.join(", ")}] do not add up to ${size}`);
   }
-  return sizes.map((part) => ({ dtype: x.dtype, shape: x.shape.with(axis, part) }));
+  const content = x.shape.length === 1 ? context.content(x) : undefined;
+  let end = 0;
+  return sizes.map((part) => {
+    end += part;
+    return { dtype: x.dtype, shape: x.shape.with(axis, part), content: content?.slice(end - part, end) };
+  });
 };
 
 function evenSizes(context: OperatorContext, size: Dimension): number[] {

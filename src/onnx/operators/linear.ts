@@ -1,4 +1,5 @@
-import { broadcastShapes, formatShape, mayEqual, type Shape } from "../shape.js";
+import { parseEinsum } from "../einsum.js";
+import { broadcastShapes, type Dimension, formatShape, mayEqual, type Shape } from "../shape.js";
 import type { Inference, OperatorContext } from "./operator-context.js";
 
 function contract(context: OperatorContext, left: Shape, right: Shape, inner: readonly unknown[]): void {
@@ -47,5 +48,28 @@ const gemm: Inference = (context: OperatorContext) => {
   return [{ dtype, shape }];
 };
 
+const einsum: Inference = (context: OperatorContext) => {
+  const operands = context.present();
+  const dtype = context.sameType(operands);
+  const written = String(context.attribute("equation"));
+  const equation = parseEinsum(written) ?? context.fail(`the equation "${written}" is not supported`);
+  const sizes = new Map<string, Dimension>();
+  for (const [at, operand] of operands.entries()) {
+    const letters = equation.operands[at] ?? "";
+    if (letters.length !== operand.shape.length) {
+      context.fail(`"${letters}" of the equation "${written}" does not fit ${formatShape(operand.shape)}`);
+    }
+    for (const [axis, letter] of [...letters].entries()) {
+      const size = context.dimension(operand, axis);
+      const known = sizes.get(letter) ?? size;
+      if (typeof known === "number" && typeof size === "number" && known !== size) {
+        context.fail(`"${letter}" of the equation "${written}" is ${known} and ${size}`);
+      }
+      sizes.set(letter, typeof size === "number" ? size : known);
+    }
+  }
+  return [{ dtype, shape: [...equation.result].map((letter) => sizes.get(letter) ?? 1) }];
+};
+
 /** Matrix products. */
-export const linear: Readonly<Record<string, Inference>> = { MatMul: matMul, Gemm: gemm };
+export const linear: Readonly<Record<string, Inference>> = { MatMul: matMul, Gemm: gemm, Einsum: einsum };

@@ -7,6 +7,9 @@ import { type Attributes, FloatAttribute, type GraphNode, type Value, type Value
 /** Infers the types of a node's outputs from its inputs and attributes, refusing what the operator does not take. */
 export type Inference = (context: OperatorContext) => ValueType[];
 
+/** Integer tensors of more elements are data, not shapes or axes, and are not followed while building. */
+export const MAX_CONTENT = 64;
+
 /** What an inference may look at, and how it refuses. */
 export class OperatorContext {
   constructor(

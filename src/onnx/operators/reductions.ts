@@ -1,4 +1,4 @@
-import type { Dimension, Shape } from "../shape.js";
+import { type Dimension, productOf, type Shape } from "../shape.js";
 import type { Inference, OperatorContext } from "./operator-context.js";
 
 function reducedShape(context: OperatorContext, shape: Shape, axes: readonly number[], keepDims: boolean): Dimension[] {
@@ -16,6 +16,15 @@ const reduce: Inference = (context: OperatorContext) => {
   if ((given === undefined || given.length === 0) && noop) return [{ dtype: x.dtype, shape: x.shape }];
   const axes = given === undefined || given.length === 0 ? x.shape.map((_, axis) => axis) : given;
   return [{ dtype: x.dtype, shape: reducedShape(context, x.shape, axes, keepDims) }];
+};
+
+/** The product of a shape is the number of elements, which graphs compute to flatten. */
+const product: Inference = (context: OperatorContext) => {
+  const [type] = reduce(context);
+  const x = context.input(0);
+  const content = context.content(x);
+  if (type === undefined) return [];
+  return [{ ...type, content: content === undefined ? undefined : [productOf(content)] }];
 };
 
 const position: Inference = (context: OperatorContext) => {
@@ -67,11 +76,12 @@ const cumulativeSum: Inference = (context: OperatorContext) => {
 /** Operators that sum up, search or normalise along axes. */
 export const reductions: Readonly<Record<string, Inference>> = {
   ...Object.fromEntries(
-    ["Sum", "Mean", "Max", "Min", "Prod", "SumSquare", "L1", "L2", "LogSum", "LogSumExp"].map((name) => [
+    ["Sum", "Mean", "Max", "Min", "SumSquare", "L1", "L2", "LogSum", "LogSumExp"].map((name) => [
       `Reduce${name}`,
       reduce,
     ]),
   ),
+  ReduceProd: product,
   ArgMax: position,
   ArgMin: position,
   TopK: topK,
