@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type {
   CollectionInfo,
@@ -44,6 +45,17 @@ export interface ImageDownload {
   /** Media type, such as `image/png`. */
   type: string;
   /** SHA-256 of the bytes in hexadecimal. */
+  hash: string;
+}
+
+/** A generation's ONNX file on its way. */
+export interface ModelDownload {
+  stream: Readable;
+  /** A name for the file. */
+  name: string;
+  /** Its size. */
+  bytes: number;
+  /** SHA-256 of the bytes in hexadecimal; empty of a generation made by an older version. */
   hash: string;
 }
 
@@ -197,6 +209,11 @@ export class CollectionClient {
     return this.#call("GET", path`/fine-tunes/${id}`, undefined, options);
   }
 
+  /** Goes on with a fine-tune of an encoder that a stop of the server cut off. */
+  resumeFineTune(id: string, options?: CallOptions): Promise<JobStarted> {
+    return this.#call("POST", path`/fine-tunes/${id}/resume`, undefined, options);
+  }
+
   cancelFineTune(id: string, options?: CallOptions): Promise<Job> {
     return this.#call("POST", path`/fine-tunes/${id}/cancel`, undefined, options);
   }
@@ -237,6 +254,15 @@ export class CollectionClient {
 
   async generations(options?: CallOptions): Promise<GenerationList["generations"]> {
     return (await this.#call<GenerationList>("GET", "/generations", undefined, options)).generations;
+  }
+
+  /** The ONNX file of a generation as a stream of bytes: its tuned encoder, or its head. */
+  async downloadModel(generation: number, options: CallOptions = {}): Promise<ModelDownload> {
+    const target = this.#path + path`/generations/${generation}/model`;
+    const stream = await this.#transport.stream(target, "application/octet-stream", options);
+    const { etag = "", "content-length": length, "content-disposition": disposition = "" } = stream.headers;
+    const [, name = "model.onnx"] = /filename="([^"]+)"/.exec(disposition) ?? [];
+    return { stream, name, bytes: Number(length), hash: etag.replace(/^"|"$/g, "") };
   }
 
   /** Starts the job that makes a generation the active one; follow it as a fine-tune. */

@@ -29,7 +29,7 @@ export type {
   UpsertResult,
 } from "../../schemas/index.js";
 export { AttuneClient } from "./attune-client.js";
-export { CollectionClient, type ImageDownload } from "./collection-client.js";
+export { CollectionClient, type ImageDownload, type ModelDownload } from "./collection-client.js";
 export type {
   FeedbackToSend,
   ImageLike,

@@ -387,7 +387,9 @@ export class Collection {
       );
     }
     const path = modelFile(stored.scope, this.state.directory, generation);
-    const { size } = await stat(path);
+    const { size } = await stat(path).catch(() => {
+      throw noGeneration(generation);
+    });
     return { path, bytes: size, name: `${this.name}-${generation}-${stored.scope}.onnx`, checksum: stored.checksum };
   }
 

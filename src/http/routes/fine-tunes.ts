@@ -37,6 +37,7 @@ export const fineTuneRoutes: RoutePlugin = async (app, { database }) => {
           "collection_not_found",
           "job_running",
           "not_enough_feedback",
+          "no_encoder",
           "invalid_setting",
         ]),
       },
@@ -107,12 +108,39 @@ export const fineTuneRoutes: RoutePlugin = async (app, { database }) => {
   );
 
   app.post(
+    "/collections/:collection/fine-tunes/:id/resume",
+    {
+      preValidation: optionalBody,
+      schema: {
+        tags,
+        summary: "Go on with a fine-tune that was cut off",
+        description:
+          "A fine-tune of an encoder that a stop or a crash of the server cut off goes on from its last checkpoint, with the feedback it began with.",
+        params: JobParams,
+        body: EmptyBody,
+        response: responses({ 202: JobStarted }, BODY_ERRORS, [
+          "collection_not_found",
+          "fine_tune_not_found",
+          "job_running",
+          "job_not_resumable",
+        ]),
+      },
+    },
+    async (request, reply) => {
+      const { collection, id } = request.params;
+      const resumed = await database().collection(collection).resumeFineTune(id);
+      return reply.code(202).header("location", `/v1/collections/${collection}/fine-tunes/${id}`).send(resumed);
+    },
+  );
+
+  app.post(
     "/collections/:collection/fine-tunes/:id/cancel",
     {
       preValidation: optionalBody,
       schema: {
         tags,
         summary: "Cancel a job",
+        description: "One that was cut off and could be resumed is given up.",
         params: JobParams,
         body: EmptyBody,
         response: responses({ 200: Job }, BODY_ERRORS, ["collection_not_found", "fine_tune_not_found", "job_finished"]),

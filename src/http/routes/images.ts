@@ -1,7 +1,8 @@
-import type { FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyReply } from "fastify";
 import { Type } from "typebox";
 import { ContentParams, ImageBytes, ItemParams } from "../../../schemas/index.js";
-import type { ImageFile, IsKnown } from "../../collection/index.js";
+import type { ImageFile } from "../../collection/index.js";
+import { entityTag, knownTo } from "../entity-tags.js";
 import { responses } from "../responses.js";
 import type { RoutePlugin } from "./plugin.js";
 
@@ -56,13 +57,10 @@ export const imageRoutes: RoutePlugin = async (app, { database }) => {
   );
 };
 
-/** Which content the request says it has: entity tags are hashes in quotes. */
-function knownTo({ headers }: FastifyRequest): IsKnown {
-  const tags = (headers["if-none-match"] ?? "").split(",").map((tag) => tag.trim().replace(/^W\//, ""));
-  return (hash) => tags.includes("*") || tags.includes(`"${hash}"`);
-}
-
 function answer(reply: FastifyReply, { hash, file }: ImageFile, cacheControl: string): FastifyReply {
-  reply.header("etag", `"${hash}"`).header("cache-control", cacheControl).header("x-content-type-options", "nosniff");
+  reply
+    .header("etag", entityTag(hash))
+    .header("cache-control", cacheControl)
+    .header("x-content-type-options", "nosniff");
   return file === undefined ? reply.code(304).send() : reply.type(file.type).send(file.bytes);
 }
