@@ -2,6 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { AttuneError } from "../errors/index.js";
 import { meanOf } from "../evaluation/index.js";
 import { randomStream, STREAMS } from "./context.js";
+import { runEncoderFineTune } from "./encoder/run-encoder-fine-tune.js";
 import { checkpointInterval } from "./gate/early-stopping.js";
 import { type GateResult, runGate } from "./gate/gate.js";
 import { gains, Judge, wholeCollection } from "./gate/judge.js";
@@ -24,6 +25,7 @@ import { peakMemoryBytes } from "./task/peak-memory.js";
  * @throws invalid_setting, not_enough_feedback, contradictory_feedback, fine_tune_failed; the signal's reason
  */
 export async function runFineTune(task: FineTuneTask, hooks: FineTuneHooks = {}): Promise<FineTuneResult> {
+  if (task.options.scope === "encoder") return runEncoderFineTune(task, hooks);
   const startedAt = performance.now();
   hooks.signal?.throwIfAborted();
   const context = await openHeadContext(task, hooks);

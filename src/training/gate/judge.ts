@@ -41,11 +41,11 @@ export function wholeCollection(base: BaseRows): Field {
 /** Looks at feedback through heads: ranks, neighbours and triplets under given weights. */
 export class Judge {
   readonly #engine: Engine;
-  readonly #base: BaseRows;
+  readonly #base: Pick<BaseRows, "gather">;
   readonly #graph: FeedbackGraph;
   readonly #pause: () => Promise<void>;
 
-  constructor(engine: Engine, base: BaseRows, graph: FeedbackGraph, pause: () => Promise<void>) {
+  constructor(engine: Engine, base: Pick<BaseRows, "gather">, graph: FeedbackGraph, pause: () => Promise<void>) {
     this.#engine = engine;
     this.#base = base;
     this.#graph = graph;

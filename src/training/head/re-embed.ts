@@ -49,7 +49,7 @@ export async function reEmbed(request: ReEmbedRequest): Promise<void> {
 }
 
 /** Writes each row at its label, a run of successive labels at a time. */
-function writeRows(descriptor: number, labels: Uint32Array, vectors: Float32Array, dimensions: number): void {
+export function writeRows(descriptor: number, labels: Uint32Array, vectors: Float32Array, dimensions: number): void {
   const rowBytes = dimensions * 4;
   const bytes = new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength);
   for (let i = 0; i < labels.length; ) {
