@@ -11,13 +11,18 @@ import { startServerProcess } from "./support/server-process.js";
 import { copyDirectory, temporaryDirectory } from "./support/temporary.js";
 
 const args = readArgs(
-  "The learning loop over HTTP: n triplets about the corpus, a fine-tune with the defaults, then a wide search for the test\n" +
-    "queries. Every run starts from the same untuned collection.",
+  "The learning loop over HTTP: n triplets about the corpus, a fine-tune, then a wide search for the test queries. Every run\n" +
+    "starts from the same untuned collection.",
   {
     data: { default: "banking77", describe: "banking77 or synthetic" },
     count: { default: 600, describe: "texts of the synthetic data" },
     sizes: { default: [50, 200, 1000, 5000], describe: "numbers of triplets" },
     seeds: { default: [1, 2, 3], describe: "one run each; of drawing and training" },
+    losses: {
+      default: "triplet",
+      describe: "losses to train with, one after the other: triplet,info-nce,..., or auto",
+    },
+    options: { default: "{}", describe: "more options of every fine-tune, as JSON" },
     permute: { default: false, describe: "shuffle the positives among the anchors: the gate should say no" },
   },
 );
@@ -25,6 +30,7 @@ const args = readArgs(
 const COLLECTION = "intents";
 
 interface Run extends SearchQuality {
+  loss: string;
   n: number;
   seed: number;
   outcome: string;
@@ -40,13 +46,18 @@ const directory = temporaryDirectory();
 const untuned = path.join(directory, "untuned");
 const { queries, frozen } = await prepare();
 const runs: Run[] = [];
-for (const n of args.sizes) for (const seed of args.seeds) runs.push(await runOnce(n, seed));
+const losses = args.losses.split(",");
+for (const loss of losses)
+  for (const n of args.sizes) for (const seed of args.seeds) runs.push(await runOnce(loss, n, seed));
 const feedback = args.permute ? "positives permuted" : "true feedback";
 report.table(
   `${data.name}, ${data.train.length} items, ${data.test.length} queries, ${feedback}: every run`,
   runs.map(asRow),
 );
-report.table(`means over ${args.seeds.length} seeds`, [asFrozenRow(), ...args.sizes.map(meanRow)]);
+report.table(`means over ${args.seeds.length} seeds`, [
+  asFrozenRow(),
+  ...losses.flatMap((loss) => args.sizes.map((n) => meanRow(loss, n))),
+]);
 report.save(args.json);
 
 /** Inserts the corpus once; the runs start from copies of the data directory. */
@@ -67,7 +78,7 @@ async function prepare() {
   return { queries, frozen };
 }
 
-async function runOnce(n: number, seed: number): Promise<Run> {
+async function runOnce(loss: string, n: number, seed: number): Promise<Run> {
   const copy = path.join(directory, "run");
   copyDirectory(untuned, copy);
   const server = await startServerProcess({ data: copy });
@@ -75,12 +86,16 @@ async function runOnce(n: number, seed: number): Promise<Run> {
   try {
     const collection = client.collection(COLLECTION);
     const triplets = await drawTriplets(collection, data.train, n, new Random(seed), args.permute);
-    const { job, wallMs } = await fineTuneWith(collection, triplets, seed);
+    const { job, wallMs } = await fineTuneWith(collection, triplets, seed, {
+      ...JSON.parse(args.options),
+      loss,
+    });
     const quality = await measureSearch(collection, data, queries);
     report.note(
-      `n ${n}, seed ${seed}: ${job.status}${job.reason === undefined ? "" : ` (${job.reason})`}, ${JSON.stringify(job.timings)}`,
+      `${loss}, n ${n}, seed ${seed}: ${job.status}${job.reason === undefined ? "" : ` (${job.reason})`}, ${JSON.stringify(job.recipe)}, ${JSON.stringify(job.timings)}`,
     );
     return {
+      loss,
       n,
       seed,
       outcome: job.status,
@@ -102,13 +117,14 @@ function asRow(run: Run): Row {
 }
 
 function asFrozenRow(): Row {
-  return { n: "frozen", promoted: "-", ...frozen, "training s": "-", "job s": "-" };
+  return { loss: "none", n: "frozen", promoted: "-", ...frozen, "training s": "-", "job s": "-" };
 }
 
-function meanRow(n: number): Row {
-  const of = runs.filter((run) => run.n === n);
+function meanRow(loss: string, n: number): Row {
+  const of = runs.filter((run) => run.loss === loss && run.n === n);
   const average = (pick: (run: Run) => number) => mean(of.map(pick));
   return {
+    loss,
     n: String(n),
     promoted: `${of.filter((run) => run.outcome === "promoted").length} of ${of.length}`,
     "R@1": average((run) => run["R@1"]),

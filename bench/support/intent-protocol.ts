@@ -1,4 +1,4 @@
-import type { CollectionClient, Job } from "../../src/client/index.js";
+import type { CollectionClient, FineTuneOptions, Job } from "../../src/client/index.js";
 import { mrrAtK, precisionAtK, recallAtK } from "../../src/evaluation/index.js";
 import type { Random } from "../../src/vector/index.js";
 import { corpusId } from "./corpus.js";
@@ -119,16 +119,17 @@ export async function measureSearch(
   return { "R@1": average(recallAtK, 1), "P@10": average(precisionAtK, 10), "MRR@10": average(mrrAtK, 10) };
 }
 
-/** Sends the triplets, fine-tunes with the defaults, waits for the end; `wallMs` is the whole job as the client sees it. */
+/** Sends the triplets, fine-tunes, waits for the end; `wallMs` is the whole job as the client sees it. @default options none */
 export async function fineTuneWith(
   collection: CollectionClient,
   triplets: readonly IntentTriplet[],
   seed: number,
+  options: FineTuneOptions = {},
 ): Promise<{ job: Job; wallMs: number }> {
   for (let i = 0; i < triplets.length; i += 1000)
     await collection.submitFeedback({ triplets: triplets.slice(i, i + 1000) });
   const started = performance.now();
-  const { id } = await collection.startFineTune({ seed });
+  const { id } = await collection.startFineTune({ ...options, seed });
   const job = await collection.waitForFineTune(id);
   return { job, wallMs: performance.now() - started };
 }

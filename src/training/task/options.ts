@@ -34,7 +34,10 @@ export interface FineTuneOptions {
    * @default the loss's own: see docs/losses.md; under euclidean in units of the median distance of two random items
    */
   margin?: number;
-  /** What similarities are divided by, above 0; for `info-nce` and `n-pair`. @default the loss's own: see docs/losses.md */
+  /**
+   * What similarities are divided by, above 0, for `info-nce` and `n-pair`; how smooth the maximum of `lifted-structured` is.
+   * @default the loss's own: see docs/losses.md
+   */
   temperature?: number;
   /** Where the one negative that each line of a batch brings along comes from, when nobody marked one. @default "index" */
   miner: "index" | "random" | "none";
