@@ -7,7 +7,7 @@ interface CommonDescription {
   /** See `Encoder.id`. */
   id: string;
   modelPath: string;
-  /** Outputs that may hold the embedding, the best first; a model's only output is taken whatever its name, unless it is `logits`. */
+  /** Outputs that may hold the embedding, the best first; a model's only output is taken under most other names too. */
   outputs: readonly string[];
   /** How to pool when the model gives one embedding for each token, or for each patch of an image. */
   pooling: Exclude<Pooling, "model">;

@@ -8,18 +8,20 @@ import type { ModelDescription } from "./model-description.js";
 export function chooseOutput(names: readonly string[], description: ModelDescription): string {
   const { outputs, modelPath, modality } = description;
   const known = outputs.find((name) => names.includes(name));
-  const chosen = known ?? (names.length === 1 && !isClassifier(names, modality) ? names[0] : undefined);
+  const only = names.length === 1 ? names[0] : undefined;
+  const chosen = known ?? (only !== undefined && mayBeEmbedding(only, modality) ? only : undefined);
   if (chosen !== undefined) return chosen;
-  const advice = isClassifier(names, modality)
-    ? " It is a classifier: export the model without its classification head (the task feature-extraction of optimum, num_classes=0 of timm)."
-    : "";
+  const advice =
+    modality === "image" && names.includes("logits")
+      ? " It is a classifier: export the model without its classification head (the task feature-extraction of optimum, num_classes=0 of timm)."
+      : "";
   throw new AttuneError(
     "invalid_encoder",
     `${modelPath} is not a usable ${modality} encoder: its outputs are ${names.join(", ")}; expected one of ${outputs.join(", ")}.${advice}`,
   );
 }
 
-/** Scores of classes say little about images of other classes. */
-function isClassifier(names: readonly string[], modality: ModelDescription["modality"]): boolean {
-  return modality === "image" && names.includes("logits");
+/** Scores of classes say little about images of other classes; hidden states, where they are not expected, lack a projection. */
+function mayBeEmbedding(name: string, modality: ModelDescription["modality"]): boolean {
+  return name !== "last_hidden_state" && !(modality === "image" && name === "logits");
 }

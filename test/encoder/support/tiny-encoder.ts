@@ -82,8 +82,10 @@ export interface TinyModel {
 
 export interface TinyModelOptions {
   inputs?: readonly ("input_ids" | "attention_mask" | "token_type_ids" | "position_ids")[];
-  /** `sentence_embedding` and `pooler_output` are the embedding of the first token, doubled. */
-  output?: "last_hidden_state" | "token_embeddings" | "sentence_embedding" | "pooler_output" | "logits";
+  /** `sentence_embedding`, `text_embeds` and `pooler_output` are one row a text. */
+  output?: "last_hidden_state" | "token_embeddings" | "sentence_embedding" | "text_embeds" | "pooler_output" | "logits";
+  /** What an output that is one row a text is: the first token, doubled, or the mean of all, padding too. @default "first" */
+  pooled?: "first" | "all";
   /** Of the output. */
   dtype?: DataType;
   /** A token whose embedding is infinite. */
@@ -98,6 +100,7 @@ export interface TinyModelOptions {
 export function tinyModel({
   inputs = ["input_ids", "attention_mask"],
   output = "last_hidden_state",
+  pooled = "first",
   dtype = "float32",
   brokenId,
   seed = 7,
@@ -116,8 +119,10 @@ export function tinyModel({
   const types = declared.get("token_type_ids");
   // All token types are 0 for a single text, so this adds nothing.
   if (types !== undefined) x = g.add(x, g.unsqueeze(g.cast(types, "float32"), [2]));
-  const pooled = output === "sentence_embedding" || output === "pooler_output";
-  g.output(g.cast(pooled ? g.mul(g.gather(x, 0, 1), 2) : x, dtype), output);
+  if (["sentence_embedding", "text_embeds", "pooler_output"].includes(output)) {
+    x = pooled === "first" ? g.mul(g.gather(x, 0, 1), 2) : g.reduceMean(x, [1]);
+  }
+  g.output(g.cast(x, dtype), output);
   const row = (data: Float32Array, at: number) => [...data.subarray(at * TINY_DIMENSIONS, (at + 1) * TINY_DIMENSIONS)];
   return {
     bytes: encodeModel(g.model()),
