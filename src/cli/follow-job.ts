@@ -3,6 +3,7 @@ import type { Context } from "./context.js";
 import { EXIT, type SetExitCode } from "./exit-codes.js";
 import { onInterrupt } from "./stop-signal.js";
 import type { ProgressState } from "./terminal/progress-line.js";
+import { describePlan } from "./terminal/tune-report.js";
 
 const PHASES: Record<NonNullable<Job["phase"]>, string> = {
   training: "training",
@@ -40,6 +41,7 @@ export async function followJob(
   try {
     let last: Job | undefined;
     for await (const job of jobs.watchFineTune(id)) {
+      if (job.plan !== undefined && last?.plan === undefined) progress.note(describePlan(job.plan));
       last = job;
       progress.update(jobProgress(job));
     }

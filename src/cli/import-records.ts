@@ -3,14 +3,16 @@ import type { Context } from "./context.js";
 import { batchRecords } from "./input/batches.js";
 import { type ImportState, removeImportState, writeImportState } from "./input/import-state.js";
 import type { InputRecord } from "./input/input-record.js";
-import type { Source } from "./input/source.js";
+import type { Origin } from "./input/source.js";
 import { onInterrupt } from "./stop-signal.js";
 import { formatCount } from "./terminal/format.js";
 import { RateMeter } from "./terminal/rate-meter.js";
 
 export interface ImportJob {
   records: () => AsyncIterable<InputRecord>;
-  source: Source;
+  source: Origin;
+  /** The file that a line stands for, where records are files of a folder. */
+  fileOf?: (line: number) => string | undefined;
   /** Lines up to `start.line` are skipped. */
   start: ImportState;
   /** Where the progress is noted, if anywhere. */
@@ -36,6 +38,8 @@ export interface ImportSummary {
 
 export interface RefusedLine {
   line: number;
+  /** Where records are files of a folder. */
+  file?: string;
   code: string;
   detail: string;
 }
@@ -59,7 +63,7 @@ export async function importRecords(context: Context, job: ImportJob): Promise<I
   });
   try {
     for await (const batch of batchRecords(skipTo(job.records(), job.start.line), job.batch)) {
-      await sendBatch(context, batch, state, errors);
+      await sendBatch(context, batch, state, errors, job.fileOf);
       if (job.stateFile !== undefined) writeImportState(job.stateFile, state);
       meter.record(state.upserted - job.start.upserted);
       showProgress(context, job, state, meter, batch.at(-1)?.bytes ?? 0);
@@ -84,6 +88,7 @@ async function sendBatch(
   batch: readonly InputRecord[],
   state: ImportState,
   errors: RefusedLine[],
+  fileOf: ImportJob["fileOf"],
 ): Promise<void> {
   const sent = batch.filter((record) => record.item !== undefined);
   const refused = batch.flatMap(({ line, problem }) =>
@@ -102,12 +107,16 @@ async function sendBatch(
     state.line = sent.at(-1)?.line ?? state.line;
   }
   state.failed += batch.length - sent.length;
-  for (const entry of refused.sort((a, b) => a.line - b.line)) report(context, entry, errors);
+  for (const entry of refused.sort((a, b) => a.line - b.line)) {
+    const file = fileOf?.(entry.line);
+    report(context, file === undefined ? entry : { ...entry, file }, errors);
+  }
 }
 
 function report(context: Context, entry: RefusedLine, errors: RefusedLine[]): void {
-  if (errors.length < MAX_SHOWN) context.progress.note(`line ${entry.line}: ${entry.detail} (${entry.code})`);
-  if (errors.length === MAX_SHOWN) context.progress.note("more lines were refused; --json lists up to 1,000");
+  if (errors.length < MAX_SHOWN)
+    context.progress.note(`${entry.file ?? `line ${entry.line}`}: ${entry.detail} (${entry.code})`);
+  if (errors.length === MAX_SHOWN) context.progress.note("more were refused; --json lists up to 1,000");
   if (errors.length < MAX_ERRORS) errors.push(entry);
 }
 

@@ -8,7 +8,7 @@ import { formatBytes, formatCount } from "../terminal/format.js";
 import { renderTable } from "../terminal/table.js";
 
 interface CreateOptions extends ServerOptions {
-  modality: "text" | "vector";
+  modality: "text" | "image" | "vector";
   encoder?: string;
   dimensions?: number;
   metric?: "cosine" | "euclidean";
@@ -24,6 +24,7 @@ interface CreateOptions extends ServerOptions {
 const EXAMPLE = `
 Example:
   attune collections create notes --modality text
+  attune collections create photos --modality image
   attune collections list
   attune collections show notes
   attune collections delete notes --yes`;
@@ -83,8 +84,13 @@ function createCommand(): Command {
   const command = new Command("create")
     .description("Create a collection (nothing happens when it exists with the same settings).")
     .argument("<name>", "a-z, 0-9, _ and -, at most 63")
-    .addOption(new Option("--modality <modality>", "what items are").choices(["text", "vector"]).default("text"))
-    .option("--encoder <encoder>", "use-lite (default), hf:ORG/REPO[@REVISION], or file:DIRECTORY")
+    .addOption(
+      new Option("--modality <modality>", "what items are").choices(["text", "image", "vector"]).default("text"),
+    )
+    .option(
+      "--encoder <encoder>",
+      "use-lite (default for text), patch-cnn (for images), hf:ORG/REPO[@REVISION], or file:DIRECTORY",
+    )
     .option("--dimensions <count>", "of a vector collection", integer(1))
     .addOption(new Option("--metric <metric>", "distance (default: cosine)").choices(["cosine", "euclidean"]))
     .option("--query-prompt <text>", "put before the text of queries")

@@ -3,7 +3,7 @@ import { createWriteStream } from "node:fs";
 import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { Command } from "commander";
-import type { Filter } from "../../client/index.js";
+import type { CollectionClient, Filter } from "../../client/index.js";
 import { type Context, makeContext, type ServerOptions, withServerOptions } from "../context.js";
 import { jsonObject } from "../option-parsers.js";
 import { formatCount } from "../terminal/format.js";
@@ -65,7 +65,8 @@ async function writeItems(
   };
   const meter = new RateMeter();
   let count = 0;
-  for await (const { payload, ...item } of collection.items(scroll)) {
+  for await (const { payload, imageUrl, ...content } of collection.items(scroll)) {
+    const item = imageUrl === undefined ? content : await withImage(collection, content);
     const line = `${JSON.stringify(payload === null ? item : { ...item, payload })}\n`;
     if (!output.write(line)) await once(output, "drain");
     count += 1;
@@ -83,4 +84,13 @@ async function writeItems(
   }
   context.progress.end(`exported ${formatCount(count)} items of ${name}`);
   return count;
+}
+
+/** The item with the image that an import takes. */
+async function withImage<T extends { id: string }>(
+  collection: CollectionClient,
+  item: T,
+): Promise<T & { image: string }> {
+  const { bytes } = await collection.image(item.id);
+  return { ...item, image: bytes.toString("base64") };
 }

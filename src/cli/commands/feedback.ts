@@ -13,6 +13,7 @@ interface FeedbackOptions extends ServerOptions {
   triplet?: string[];
   label?: string[];
   file?: string;
+  labelsFrom?: string;
   list?: boolean;
 }
 
@@ -24,8 +25,9 @@ Examples:
   attune feedback notes --similar 17 42 --dissimilar 17 99
   attune feedback notes --triplet "text:lost my card" 17 99 --label 17 cards --label 42 cards
   attune feedback notes --file feedback.jsonl
+  attune feedback photos --labels-from folder
 
-References are item ids; "text:..." is a text that is no item, such as a query. Lines of a feedback file:
+References are item ids; "text:..." is a text that is no item, such as a query, and "image:FILE" an image. Lines of a feedback file:
   {"a": "17", "b": "42", "label": "similar"}
   {"anchor": {"text": "lost my card"}, "positive": "17", "negative": "99"}
   {"item": "17", "label": "cards"}`;
@@ -45,6 +47,7 @@ export function feedbackCommand(): Command {
     )
     .option("--label <item label...>", "items of one label are similar, of different labels dissimilar", collect)
     .option("--file <file>", "JSON lines; - is standard input")
+    .option("--labels-from <field>", "each item's label is this field of its payload; items without it get none")
     .option("--list", "print the feedback given so far, as JSON lines");
   return withServerOptions(command).addHelpText("after", EXAMPLE).action(feedback);
 }
@@ -53,9 +56,9 @@ async function feedback(collection: string, options: FeedbackOptions): Promise<v
   const context = makeContext(options);
   if (options.list === true) return list(context, collection);
   const lines = linesOfFlags(options);
-  if (lines.length === 0 && options.file === undefined) {
+  if (lines.length === 0 && options.file === undefined && options.labelsFrom === undefined) {
     throw new UsageError(
-      "no feedback given: expected --similar, --dissimilar, --triplet, --label or --file (or --list)",
+      "no feedback given: expected --similar, --dissimilar, --triplet, --label, --labels-from or --file (or --list)",
     );
   }
   const total: FeedbackResult = { accepted: 0, ids: [], total: 0, replaced: 0 };
@@ -63,6 +66,11 @@ async function feedback(collection: string, options: FeedbackOptions): Promise<v
   if (options.file !== undefined) {
     for await (const batch of batchesOfFile(options.file))
       add(total, await submitBatch(context, collection, batch, total));
+  }
+  if (options.labelsFrom !== undefined) {
+    for await (const batch of labelsOfItems(context, collection, options.labelsFrom))
+      add(total, await submit(context, collection, batch));
+    if (total.accepted === 0) context.progress.note(`no item has a text or a number in "${options.labelsFrom}"`);
   }
   const tuning = total.fineTune === undefined ? "" : `; fine-tune ${total.fineTune.id} started`;
   const replaced = total.replaced === 0 ? "" : `, ${formatCount(total.replaced)} replaced`;
@@ -112,6 +120,31 @@ async function* batchesOfFile(file: string): AsyncGenerator<FeedbackLine[]> {
     batch = [];
   }
   if (batch.length > 0) yield batch;
+}
+
+/** What a field of the items' payloads says, as labels; it goes through the whole collection. */
+async function* labelsOfItems(
+  { client, progress }: Context,
+  name: string,
+  field: string,
+): AsyncGenerator<FeedbackLine[]> {
+  const collection = client.collection(name);
+  const total = await collection.count();
+  let batch: FeedbackLine[] = [];
+  let count = 0;
+  for await (const { id, payload } of collection.items({ limit: BATCH })) {
+    count += 1;
+    const value = payload?.[field];
+    if ((typeof value === "string" && value !== "") || typeof value === "number") {
+      batch.push({ kind: "label", value: { item: id, label: String(value) } });
+    }
+    if (batch.length < BATCH) continue;
+    progress.update({ label: `labelling ${name}`, count, total, unit: "items" });
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+  progress.end();
 }
 
 /** As `submit`; a refusal says which lines it concerns. */

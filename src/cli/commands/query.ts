@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import type { Filter, Hit, QueryResult, QueryToSend } from "../../client/index.js";
 import { makeContext, type ServerOptions, withServerOptions } from "../context.js";
@@ -7,6 +8,7 @@ import { truncateDisplay } from "../terminal/display-width.js";
 import { renderTable } from "../terminal/table.js";
 
 interface QueryOptions extends ServerOptions {
+  image?: string;
   vector?: number[] | string;
   item?: string;
   k: number;
@@ -23,13 +25,15 @@ const PAYLOAD_COLUMNS = 70;
 const EXAMPLE = `
 Example:
   attune query emoji "happy birthday" -k 5
+  attune query photos --image cat.jpg
   attune query emoji --item 1F382 --filter '{"must": [{"key": "group", "equals": "food & drink"}]}'`;
 
 export function queryCommand(): Command {
   const command = new Command("query")
-    .description("Search a collection by text, by vector, or by what is near an item.")
+    .description("Search a collection by text, by image, by vector, or by what is near an item.")
     .argument("<collection>")
     .argument("[text...]", "the text to search for; words are joined by spaces")
+    .option("--image <file>", "search by an image file")
     .option("--vector <vector>", "search by a vector: JSON array, or base64 of little-endian float32", vector)
     .option("--item <id>", "search for what is near an item")
     .option("-k, --k <count>", "how many results", integer(1), 10)
@@ -50,10 +54,11 @@ async function query(collection: string, words: string[], options: QueryOptions)
 
 function buildQuery(words: readonly string[], options: QueryOptions): QueryToSend {
   const text = words.length === 0 ? undefined : words.join(" ");
-  const ways = [text, options.vector, options.item].filter((way) => way !== undefined);
-  if (ways.length !== 1) throw new UsageError("expected one of: a text, --vector, --item");
+  const ways = [text, options.image, options.vector, options.item].filter((way) => way !== undefined);
+  if (ways.length !== 1) throw new UsageError("expected one of: a text, --image, --vector, --item");
   return {
     text,
+    image: options.image === undefined ? undefined : readFileSync(options.image),
     vector: options.vector,
     itemId: options.item,
     k: options.k,

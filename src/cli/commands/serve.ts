@@ -14,6 +14,7 @@ interface ServeOptions {
   threads?: number;
   cacheDirectory?: string;
   limit?: ServerOptions["limits"];
+  resumeFineTunes: boolean;
   logLevel: NonNullable<ServerOptions["logLevel"]>;
   json?: boolean;
 }
@@ -42,6 +43,7 @@ export function serveCommand(): Command {
     .option("--threads <count>", "threads of encoding and training (default: the cores)", integer(1, 1024))
     .option("--cache-directory <directory>", "where models are kept")
     .addOption(limitOption())
+    .option("--no-resume-fine-tunes", "leave fine-tunes that the last end cut off as they are (tune --resume goes on)")
     .addOption(
       new Option("--log-level <level>", "how much is logged, as JSON lines on stderr")
         .choices(["fatal", "error", "warn", "info", "debug", "trace", "silent"])

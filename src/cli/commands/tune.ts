@@ -1,61 +1,46 @@
-import { Command, Option } from "commander";
-import type { FineTuneOptions, Job } from "../../client/index.js";
+import { Command } from "commander";
 import { makeContext, type ServerOptions, withServerOptions } from "../context.js";
-import type { SetExitCode } from "../exit-codes.js";
+import { type SetExitCode, UsageError } from "../exit-codes.js";
 import { followJob } from "../follow-job.js";
-import { integer, number } from "../option-parsers.js";
-import { renderMetrics } from "../terminal/metrics-table.js";
+import { renderReport } from "../terminal/tune-report.js";
+import { addTuneOptions, fineTuneOptions, type GivenTuneOptions } from "../tune-options.js";
 
-interface TuneOptions extends ServerOptions, FineTuneOptions {
-  detach?: boolean;
-}
+type TuneOptions = ServerOptions & GivenTuneOptions & { detach?: boolean; resume?: string };
 
 const EXAMPLE = `
 Example:
   attune tune notes
-  attune tune notes --promote never --seed 7 --json`;
+  attune tune notes --loss auto --dry-run
+  attune tune photos --scope encoder --source augmentation
+  attune tune notes --resume 4
+
+Ctrl-C asks the server to cancel the job; a second Ctrl-C leaves it running.`;
 
 export function tuneCommand(setExitCode: SetExitCode): Command {
   const command = new Command("tune")
-    .description("Fine-tune a collection from its feedback, showing progress and the figures before and after.")
+    .description("Fine-tune a collection from its feedback, showing progress and a report of what changed.")
     .argument("<collection>")
-    .option("--margin <distance>", "margin of the triplet loss, in distance units", number)
-    .option("--epochs <count>", "passes over the feedback", integer(1, 10_000))
-    .option("--batch-size <count>", "triplets of a step", integer(2, 4096))
-    .option("--learning-rate <rate>", "step size of the optimizer", number)
-    .option("--seed <seed>", "of everything random", integer(0, 4_294_967_295))
-    .addOption(new Option("--from <start>", "where training starts (default: base)").choices(["base", "active"]))
-    .option("--min-gain <gain>", "what the lower bound of the improvement must exceed", number)
-    .option("--max-drift <share>", "share of neighbours that may change", number)
-    .addOption(
-      new Option("--promote <when>", "when the result goes live (default: if-better)").choices([
-        "if-better",
-        "always",
-        "never",
-      ]),
-    )
-    .option("--detach", "start the job, print its id, and do not wait");
-  return withServerOptions(command)
-    .addHelpText("after", `${EXAMPLE}\n\nCtrl-C asks the server to cancel the job; a second Ctrl-C leaves it running.`)
+    .option("--detach", "start the job, print its id, and do not wait")
+    .option("--resume <job>", "go on with a job that a stop of the server cut off");
+  return addTuneOptions(withServerOptions(command))
+    .addHelpText("after", EXAMPLE)
     .action((collection: string, options: TuneOptions) => tune(collection, options, setExitCode));
 }
 
 async function tune(collection: string, options: TuneOptions, setExitCode: SetExitCode): Promise<void> {
   const context = makeContext(options);
-  const { url: _url, json: _json, detach, ...fineTune } = options;
-  const started = await context.client.collection(collection).startFineTune(fineTune);
+  const { url: _url, json: _json, detach, resume, ...given } = options;
+  const jobs = context.client.collection(collection);
+  if (resume !== undefined && Object.keys(given).length > 0) {
+    throw new UsageError("--resume goes on with the options that the job began with; leave out the others");
+  }
+  const started = await (resume === undefined
+    ? jobs.startFineTune(fineTuneOptions(given))
+    : jobs.resumeFineTune(resume));
   if (detach === true) {
     context.print(started, `started ${started.id}`);
     return;
   }
   const job = await followJob(context, collection, started.id, setExitCode);
-  context.print(job, describe(job));
-}
-
-function describe(job: Job): string {
-  const parts = job.metrics === undefined ? [] : [renderMetrics(job.metrics)];
-  if (job.status === "promoted") parts.push(`promoted: generation ${job.generation} is active`);
-  if (job.status === "ready")
-    parts.push(`kept as generation ${job.generation}, not active: attune generations activate`);
-  return parts.join("\n");
+  context.print(job, renderReport(job));
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type { FeedbackToSend, ReferenceToSend } from "../../client/index.js";
 import { UsageError } from "../exit-codes.js";
 
@@ -12,10 +13,12 @@ export type FeedbackLine = { line?: number } & (
 
 const EXPECTED = "expected {a, b, label}, {anchor, positive, negative} or {item, label}";
 const TEXT_PREFIX = "text:";
+const IMAGE_PREFIX = "image:";
 
-/** An item's id, or after "text:" a text that is no item. */
+/** An item's id, or after "text:" a text, or after "image:" an image file, that is no item. */
 export function referenceOf(word: string): ReferenceToSend {
-  return word.startsWith(TEXT_PREFIX) ? { text: word.slice(TEXT_PREFIX.length) } : word;
+  if (word.startsWith(TEXT_PREFIX)) return { text: word.slice(TEXT_PREFIX.length) };
+  return word.startsWith(IMAGE_PREFIX) ? { image: readFileSync(word.slice(IMAGE_PREFIX.length)) } : word;
 }
 
 /**

@@ -4,29 +4,40 @@ import path from "node:path";
 import type { Readable } from "node:stream";
 import { UsageError } from "../exit-codes.js";
 
-/** Where records are read from: a file, or standard input as `-`. */
-export interface Source {
-  /** Absolute path, or "-". */
+/** Where records come from. */
+export interface Origin {
+  /** Absolute path, or "-" for standard input. */
   name: string;
-  /** Size of the file in bytes; undefined for standard input. */
+  /** What one record is there. */
+  unit: "line" | "file";
+  /** Size in bytes; undefined for standard input. */
   bytes?: number;
-  /** Hash of the first 64 KiB, which tells another file of the same name; undefined for standard input. */
+  /** A hash that tells another file or folder of the same name; undefined for standard input. */
   head?: string;
+}
+
+/** A file, or standard input as `-`; `head` is of the first 64 KiB. */
+export interface Source extends Origin {
   open(): Readable;
+}
+
+/** Whether this is a folder rather than a file of records. */
+export function isFolder(file: string): boolean {
+  return file !== "-" && (statSync(file, { throwIfNoEntry: false })?.isDirectory() ?? false);
 }
 
 const HEAD_BYTES = 64 * 1024;
 
 /** @throws UsageError when there is no such file. */
 export function findSource(file: string): Source {
-  if (file === "-") return { name: "-", open: () => process.stdin };
+  if (file === "-") return { name: "-", unit: "line", open: () => process.stdin };
   const name = path.resolve(file);
   const stats = statSync(name, { throwIfNoEntry: false });
   if (stats === undefined) throw new UsageError(`no such file: ${file} (use - for standard input)`);
-  if (stats.isDirectory()) throw new UsageError(`${file} is a folder; expected a JSONL or CSV file`);
+  if (stats.isDirectory()) throw new UsageError(`${file} is a folder; expected a file`);
   // A named pipe has no size and its beginning can be read once only.
-  if (!stats.isFile()) return { name, open: () => createReadStream(name) };
-  return { name, bytes: stats.size, head: hashOfHead(name), open: () => createReadStream(name) };
+  if (!stats.isFile()) return { name, unit: "line", open: () => createReadStream(name) };
+  return { name, unit: "line", bytes: stats.size, head: hashOfHead(name), open: () => createReadStream(name) };
 }
 
 function hashOfHead(file: string): string {
