@@ -48,9 +48,9 @@ export class GraphBuilder extends ImageGraph {
     return this.#binary("Min", a, b);
   }
 
-  /** Sum of any number of values. */
+  /** Sum of at least one value. Not the operator Sum: the WebGPU provider has none, and would fetch every value. */
   sum(values: readonly Value[]): Value {
-    return this.operator("Sum", values);
+    return values.reduce((sum, value) => this.add(sum, value));
   }
 
   neg(x: Value): Value {
