@@ -31,6 +31,8 @@ const ROUTES: [path: string, methods: string[]][] = [
   [C, ["delete", "get", "patch", "put"]],
   [`${C}/items`, ["get", "post"]],
   [`${C}/items/{id}`, ["delete", "get", "patch"]],
+  [`${C}/items/{id}/image`, ["get"]],
+  [`${C}/content/{hash}`, ["get"]],
   [`${C}/items/get`, ["post"]],
   [`${C}/items/scroll`, ["post"]],
   [`${C}/items/count`, ["post"]],
@@ -132,4 +134,12 @@ test("the examples of bodies fit their schemas", async () => {
 test("items may be sent as JSON or line by line", () => {
   const body = description.paths[`${C}/items`]?.post?.requestBody;
   assert.deepEqual(Object.keys(body?.content ?? {}).sort(), ["application/json", "application/x-ndjson"]);
+});
+
+test("images come as images, or not at all where the client has them", () => {
+  for (const path of [`${C}/items/{id}/image`, `${C}/content/{hash}`]) {
+    const { responses = {} } = description.paths[path]?.get ?? {};
+    assert.deepEqual(Object.keys(responses["200"]?.content ?? {}), ["image/*"], path);
+    assert.equal(responses["304"]?.content?.["image/*"], undefined);
+  }
 });
