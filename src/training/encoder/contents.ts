@@ -16,6 +16,7 @@ export class Contents {
   readonly #contents: readonly Content[];
   readonly #inputs: ModelInputs;
   readonly #cache = new Map<number, PreparedInput>();
+  readonly #views: PreparedInput[] = [];
   #cachedBytes = 0;
 
   private constructor(contents: readonly Content[], inputs: ModelInputs) {
@@ -42,19 +43,28 @@ export class Contents {
     );
   }
 
+  /** Items, extra rows and views. */
   get count(): number {
-    return this.#contents.length;
+    return this.#contents.length + this.#views.length;
+  }
+
+  /** Takes in a view, and gives it a number after all others. */
+  addView(view: PreparedInput): number {
+    this.#views.push(view);
+    return this.count - 1;
   }
 
   /** Whether an item has a content at all: an extra row that was given as a vector has none. */
   has(item: number): boolean {
     const content = this.#contents[item];
-    return content !== undefined && ("text" in content || "image" in content);
+    if (content === undefined) return this.#viewOf(item) !== undefined;
+    return "text" in content || "image" in content;
   }
 
   /** Items as the encoder takes them, in the order asked. @throws fine_tune_failed for an item without content */
   async prepare(items: ArrayLike<number>): Promise<PreparedInput[]> {
-    const missing = Array.from(new Set(Array.from(items))).filter((item) => !this.#cache.has(item));
+    const isKnown = (item: number) => this.#cache.has(item) || this.#viewOf(item) !== undefined;
+    const missing = [...new Set(Array.from(items))].filter((item) => !isKnown(item));
     const fresh = new Map<number, PreparedInput>();
     const prepared = await this.#inputs.prepare(await Promise.all(missing.map((item) => this.#read(item))));
     missing.forEach((item, i) => {
@@ -64,7 +74,7 @@ export class Contents {
       this.#keep(item, input);
     });
     return Array.from(items, (item) => {
-      const input = this.#cache.get(item) ?? fresh.get(item);
+      const input = this.#cache.get(item) ?? fresh.get(item) ?? this.#viewOf(item);
       if (input === undefined) throw this.#missing(item);
       return input;
     });
@@ -80,6 +90,10 @@ export class Contents {
     const [original] = await this.prepare([item]);
     if (original?.kind !== "pixels") throw this.#missing(item);
     return { kind: "pixels", pixels: augmentPixels(original.pixels, options, random) };
+  }
+
+  #viewOf(item: number): PreparedInput | undefined {
+    return this.#views[item - this.#contents.length];
   }
 
   async #read(item: number): Promise<EncoderInput> {

@@ -28,9 +28,9 @@ export interface EncoderState {
 
 /** The numbers of a state, in the order of the trained weights. */
 export interface StateNumbers {
-  weights: Float32Array[];
-  means: Float32Array[];
-  variances: Float32Array[];
+  weights: readonly Float32Array[];
+  means: readonly Float32Array[];
+  variances: readonly Float32Array[];
   steps: number;
 }
 
@@ -82,10 +82,15 @@ export class EncoderTrainer {
     return this.restore({ weights: weights.map(({ start }) => start), means: zeros(), variances: zeros(), steps: 0 });
   }
 
+  /** A state at given weights, as one that has made no step yet. */
+  at(weights: readonly Float32Array[]): EncoderState {
+    return { ...this.start(), weights: this.restore({ weights, means: [], variances: [], steps: 0 }).weights };
+  }
+
   /** A state with given numbers. */
   restore({ weights, means, variances, steps }: StateNumbers): EncoderState {
     const shapes = this.options.encoder.trained.weights.map(({ shape }) => [...shape]);
-    const tensors = (numbers: Float32Array[]) => numbers.map((data, i) => tensor(data, shapes[i] ?? []));
+    const tensors = (numbers: readonly Float32Array[]) => numbers.map((data, i) => tensor(data, shapes[i] ?? []));
     return { weights: tensors(weights), means: tensors(means), variances: tensors(variances), steps };
   }
 
@@ -93,17 +98,6 @@ export class EncoderTrainer {
   async read({ weights, means, variances, steps }: EncoderState): Promise<StateNumbers> {
     const numbers = (tensors: Held[]) => Promise.all(tensors.map(numbersOf));
     return { weights: await numbers(weights), means: await numbers(means), variances: await numbers(variances), steps };
-  }
-
-  /** The trained weights of a state by name, as copies. */
-  async weights(state: EncoderState): Promise<Map<string, Float32Array>> {
-    const numbers = await Promise.all(state.weights.map(numbersOf));
-    return new Map(
-      this.options.encoder.trained.weights.map(({ name, start }, i): [string, Float32Array] => [
-        name,
-        numbers[i] ?? start,
-      ]),
-    );
   }
 
   /**

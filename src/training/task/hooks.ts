@@ -5,6 +5,8 @@ export interface FineTuneHooks {
   onProgress?: (progress: FineTuneProgress) => void;
   /** Called once, before the first step. */
   onPlan?: (plan: FineTunePlan) => void;
+  /** Told, in one sentence each, what else is worth knowing: a checkpoint that cannot be used. */
+  log?: (message: string) => void;
   /** Aborting stops the fine-tune between two steps or blocks; it then rejects with the signal's reason. */
   signal?: AbortSignal;
 }
