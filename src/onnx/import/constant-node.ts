@@ -4,6 +4,9 @@ import type { NodeProto, TensorProto } from "../proto.js";
 import { tensorToProto } from "../tensor-proto.js";
 import { attributeNamed } from "./node-attributes.js";
 
+/** Told in the documentation of a tensor that was a Constant node: a part of the architecture, and no weight. */
+export const CONSTANT_MARK = "constant";
+
 /** The tensor that a Constant node gives, or undefined where it is text or sparse. */
 export function tensorOfConstant(node: NodeProto): TensorProto | undefined {
   const [name = ""] = node.output ?? [];

@@ -4,7 +4,7 @@ import { MAX_OPSET, MIN_OPSET } from "../graph.js";
 import { int64ToNumber } from "../int64.js";
 import type { GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto } from "../proto.js";
 import { tensorOfProto, tensorToProto } from "../tensor-proto.js";
-import { tensorOfConstant } from "./constant-node.js";
+import { CONSTANT_MARK, tensorOfConstant } from "./constant-node.js";
 import { inlineFunctions } from "./inline-functions.js";
 import { opsetOf } from "./opset.js";
 import { refuseQuantized } from "./refuse-quantized.js";
@@ -72,7 +72,7 @@ function normalizeGraph(graph: GraphProto, opset: number): GraphProto {
   for (const original of graph.node ?? []) {
     const node = normalizeNode(original, opset);
     const constant = node.opType === "Constant" ? tensorOfConstant(node) : undefined;
-    if (constant !== undefined) initializer.push(checkedTensor(constant));
+    if (constant !== undefined) initializer.push({ ...checkedTensor(constant), docString: CONSTANT_MARK });
     else nodes.push(...(node.domain === "" ? upgradeNode(node, opset, scope) : [node]));
   }
   const stored = new Set(initializer.map(({ name }) => name));

@@ -5,6 +5,7 @@ import { GraphBuilder } from "../graph-builder.js";
 import type { ModelProto } from "../proto.js";
 import type { TensorData } from "../tensor-proto.js";
 import type { Value } from "../value.js";
+import { CONSTANT_MARK } from "./constant-node.js";
 import { importModel } from "./import-model.js";
 
 /** A tensor of a model that training may change. */
@@ -17,7 +18,8 @@ export interface TrainableWeight {
 
 /**
  * The floating initializers from which a differentiable path leads to one of the outputs, in the order in which the model first
- * uses them: those of its first layers come first. Single numbers are left out: they are constants of the architecture.
+ * uses them: those of its first layers come first. What was a Constant node, and single numbers, are left out: they belong to the
+ * architecture.
  *
  * An operator that cannot be differentiated does not end a path here; `differentiate` refuses it by name.
  *
@@ -30,7 +32,10 @@ export function trainableWeights(model: ModelProto, outputs: readonly string[]):
   const targets = outputs.map((name) => imported.outputs.get(name) ?? refuseOutput(name, imported.outputs.keys()));
   const path = gradientPath(graph, imported.initializers.values(), targets);
   const names = new Map<Value, string>();
-  for (const [name, value] of imported.initializers) if (path.has(value)) names.set(value, name);
+  const constants = constantNames(model);
+  for (const [name, value] of imported.initializers) {
+    if (path.has(value) && !constants.has(name)) names.set(value, name);
+  }
   const weights: TrainableWeight[] = [];
   for (const value of new Set(graph.nodes.flatMap((node) => node.inputs))) {
     const name = value === undefined ? undefined : names.get(value);
@@ -43,6 +48,11 @@ export function trainableWeights(model: ModelProto, outputs: readonly string[]):
     "invalid_model",
     `The model has no weights to train: no floating tensor stored in it leads to ${outputs.map((name) => `"${name}"`).join(", ")}.`,
   );
+}
+
+function constantNames(model: ModelProto): Set<string> {
+  const marked = (model.graph?.initializer ?? []).filter((tensor) => tensor.docString === CONSTANT_MARK);
+  return new Set(marked.map(({ name = "" }) => name));
 }
 
 function isWeight({ dtype, data }: TensorData): boolean {
