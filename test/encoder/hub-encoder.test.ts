@@ -13,9 +13,11 @@ import {
 import { dirname, join } from "node:path";
 import { afterEach, describe, it, type TestContext } from "node:test";
 import { type OpenEncoderOptions, openEncoder } from "../../src/encoder/index.js";
+import { Random } from "../../src/vector/index.js";
 import { temporaryDirectory } from "../support/temporary-directory.js";
 import { HubServer } from "./support/hub-server.js";
 import { bertTokenizer, tinyModel, writeEncoder } from "./support/tiny-encoder.js";
+import { pngOf, randomImage, SIDE, tinyImageModel } from "./support/tiny-image-encoder.js";
 
 const REPOSITORY = "tiny-org/tiny-encoder";
 const SPEC = `hf:${REPOSITORY}`;
@@ -35,6 +37,8 @@ const FILES = {
   "tokenizer.json": json(bertTokenizer()),
   "pytorch_model.bin": new Uint8Array(1000),
 };
+
+const PROCESSOR = { image_processor_type: "ViTImageProcessor", size: { height: SIDE, width: SIDE } };
 
 async function startHub(t: TestContext, files: Record<string, Uint8Array> = FILES) {
   const hub = await HubServer.start(t, REPOSITORY, files);
@@ -209,4 +213,57 @@ describe("an encoder from a hub", () => {
       await assert.rejects(use(), { code: "invalid_encoder", message: new RegExp(missing) });
     }
   });
+
+  const towers = {
+    "onnx/text_model.onnx": tinyModel({ output: "text_embeds" }).bytes,
+    "onnx/vision_model.onnx": tinyImageModel().bytes,
+  };
+  const timm = { pretrained_cfg: { input_size: [3, SIDE, SIDE], crop_pct: 1 }, num_classes: 0 };
+  const VISION: [string, Record<string, Uint8Array>, string[], string[]][] = [
+    [
+      "of images",
+      { "onnx/model.onnx": tinyImageModel().bytes, "preprocessor_config.json": json(PROCESSOR) },
+      ["onnx/model.onnx", "preprocessor_config.json"],
+      [],
+    ],
+    [
+      "of timm",
+      { "model.onnx": tinyImageModel({ input: "x" }).bytes, "config.json": json(timm) },
+      ["config.json", "model.onnx"],
+      [],
+    ],
+    [
+      "of texts and images",
+      {
+        ...towers,
+        "onnx/model.onnx": MODEL,
+        "preprocessor_config.json": json(PROCESSOR),
+        "tokenizer.json": json(bertTokenizer()),
+      },
+      ["onnx/text_model.onnx", "onnx/vision_model.onnx", "preprocessor_config.json", "tokenizer.json"],
+      ["my card"],
+    ],
+  ];
+  for (const [what, files, needed, texts] of VISION) {
+    it(`${what} is fetched with the files it needs, and is what they are in a directory`, async (t) => {
+      const others = {
+        "pytorch_model.bin": new Uint8Array(9),
+        "onnx/vision_model_fp16.onnx": MODEL,
+        "README.md": MODEL,
+      };
+      const { hub, cacheDirectory } = await startHub(t, { ...files, ...others });
+      const directory = temporaryDirectory(t);
+      writeEncoder(directory, files);
+      const inputs = [await pngOf(randomImage(new Random(1))), ...texts];
+      const results = [];
+      for (const spec of [SPEC, `file:${directory}`]) {
+        const encoder = await openEncoder(spec, { provider: "cpu", threads: 1, cacheDirectory });
+        results.push({ identity: encoder.identity, ...(await encoder.encode(inputs)) });
+        await encoder.close();
+      }
+      assert.deepEqual(results[0], results[1]);
+      const fetched = hub.requests.flatMap(({ url }) => url.match(/resolve\/[0-9a-f]+\/(.*)$/)?.[1] ?? []);
+      assert.deepEqual([...new Set(fetched)].sort(), needed);
+    });
+  }
 });
