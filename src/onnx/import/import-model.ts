@@ -6,7 +6,7 @@ import type { GraphProto, ModelProto, NodeProto, ValueInfoProto } from "../proto
 import type { Dimension } from "../shape.js";
 import { type TensorData, tensorOfProto } from "../tensor-proto.js";
 import type { Attributes, AttributeValue, Value, ValueType } from "../value.js";
-import { capturedNames, neededNodes } from "./graph-walk.js";
+import { capturedNames, neededNodes, subgraphsOf } from "./graph-walk.js";
 import { opsetOf } from "./opset.js";
 import { typeOfValueInfo } from "./value-info.js";
 
@@ -131,7 +131,7 @@ class Import {
       {
         name: this.graph.freeName(`${this.#prefix}${label}`),
         domain: domain === "ai.onnx" ? "" : domain,
-        known: output.map((name) => this.#knownType(name)),
+        known: output.map((name, at) => this.#knownType(this.#infos.get(name)) ?? this.#branchType(node, at)),
         captures: new Map([...captured].map((name) => [name, this.#value(name)])),
       },
     );
@@ -142,11 +142,20 @@ class Import {
   }
 
   /** What the model states of a value, with dimensions in terms of the inputs that were given. */
-  #knownType(name: string): ValueType | undefined {
-    return typeOfValueInfo(
-      this.#infos.get(name),
-      (dimension) => this.#dimensions.get(dimension) ?? this.graph.freshDimension(),
+  #knownType(info: ValueInfoProto | undefined): ValueType | undefined {
+    return typeOfValueInfo(info, (dimension) => this.#dimensions.get(dimension) ?? this.graph.freshDimension());
+  }
+
+  /** What both branches of an If state of an output: sizes in which they differ are unknown. */
+  #branchType(node: NodeProto, at: number): ValueType | undefined {
+    if (node.opType !== "If") return undefined;
+    const [first, ...others] = subgraphsOf(node).map((branch) => this.#knownType(branch.output?.[at]));
+    const alike = others.every((type) => type?.dtype === first?.dtype && type?.shape.length === first?.shape.length);
+    if (first === undefined || !alike) return undefined;
+    const shape = first.shape.map((size, axis) =>
+      others.every((type) => type?.shape[axis] === size) ? size : this.graph.freshDimension(),
     );
+    return { dtype: first.dtype, shape };
   }
 
   #value(name: string): Value {

@@ -1,7 +1,7 @@
 import { AttuneError } from "../../errors/index.js";
 import type { NodeProto } from "../proto.js";
 
-const QUANTIZED = /^(Q[A-Z]\w+|\w*Quantize\w*|\w+Integer\w*|\w+NBits|MatMulBnb4)$/;
+const QUANTIZED = /^(Q[A-Z]\w+|\w*[Qq]uantize\w*|\w+Integer\w*|\w+NBits|MatMulBnb4)$/;
 
 /**
  * Refuses operators on quantised numbers: their rounding has no slope to train along.
