@@ -23,24 +23,25 @@ import { type GradientContext, type GradientRule, isKnown } from "./gradient-rul
 const convolution: GradientRule = (context: GradientContext) => {
   const { graph, gradient } = context;
   const [x, filters, bias] = [context.input(0), context.input(1), context.node.inputs[2]];
-  const kernel = filters.shape.slice(2);
-  if (!isKnown(filters.shape) || !isKnown(kernel))
-    context.fail("the sizes of its filters must be known while building");
-  const window = windowOf(context, x.shape.slice(2), kernel);
   const group = context.integer("group", 1);
-  const ofFilters = () => {
-    if (group === 1 && arePatches(window) && isKnown(x.shape.slice(1))) return patchFilters(context, window);
-    if (group === 1 && filters.shape[1] !== undefined && Number(filters.shape[1]) <= FEW_CHANNELS) {
-      return swappedRoles(context, window);
-    }
-    return productPerOffset(context, window, group);
+  const window = () => {
+    if (!isKnown(filters.shape)) return context.fail("the sizes of its filters must be known while building");
+    return windowOf(context, x.shape.slice(2), filters.shape.slice(2));
   };
   return [
-    () => imageGradient(context, window, group),
-    ofFilters,
+    () => imageGradient(context, window(), group),
+    () => filterGradient(context, window(), group),
     bias === undefined ? undefined : () => graph.reduceSum(gradient, [0, ...x.shape.slice(2).map((_, at) => at + 2)]),
   ];
 };
+
+function filterGradient(context: GradientContext, window: Window, group: number): Value {
+  const [x, filters] = [context.input(0), context.input(1)];
+  if (group > 1) return productPerOffset(context, window, group);
+  if (arePatches(window) && isKnown(x.shape.slice(1))) return patchFilters(context, window);
+  if (Number(filters.shape[1]) <= FEW_CHANNELS) return swappedRoles(context, window);
+  return productPerOffset(context, window, group);
+}
 
 /** Up to this many input channels the convolution with dY as filters is the fastest way to dW. */
 const FEW_CHANNELS = 4;
@@ -93,13 +94,12 @@ function patchFilters(context: GradientContext, window: Window): Value {
     Number(x.shape[1]),
     ...window.flatMap(({ kernel }, at) => [places[at] ?? 0, kernel]),
   ]);
-  const rank = window.length;
   const placeAxes = window.map((_, at) => 2 + 2 * at);
   const patches = graph.transpose(cut, [0, ...placeAxes, 1, ...placeAxes.map((axis) => axis + 1)]);
   const columns = filters.shape.slice(1).reduce<number>((product, size) => product * Number(size), 1);
   const rows = graph.reshape(exchanged(context, gradient), [Number(filters.shape[0]), -1]);
   const product = graph.matMul(rows, sameRows(context, graph.reshape(patches, [-1, columns]), rows));
-  return rank === 0 ? product : graph.reshape(product, filters.shape.map(Number));
+  return graph.reshape(product, filters.shape.map(Number));
 }
 
 /** Two ways of counting the places of all images give one number, which names need not show. */

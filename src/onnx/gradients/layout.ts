@@ -46,13 +46,16 @@ const trilu: GradientRule = (context: GradientContext) => {
 /** What was put around is cut off again: padding by the opposite of its widths. */
 const pad: GradientRule = (context: GradientContext) => {
   const { graph, gradient, node } = context;
-  const mode = context.attribute("mode") ?? "constant";
-  if (mode !== "constant") context.fail(`the mode ${String(mode)} is not supported`);
-  const [, pads, , axes] = node.inputs;
-  if (pads === undefined) context.fail("its widths are missing");
-  const zero = () => graph.constant(0, gradient.dtype);
-  const inputs = () => [gradient, graph.neg(pads), zero(), ...(axes === undefined ? [] : [axes])];
-  return [() => graph.withShape(graph.operator("Pad", inputs()), context.input(0).shape)];
+  return [
+    () => {
+      const mode = context.attribute("mode") ?? "constant";
+      if (mode !== "constant") context.fail(`the mode ${String(mode)} is not supported`);
+      const axes = node.inputs[3];
+      const zero = graph.constant(0, gradient.dtype);
+      const inputs = [gradient, graph.neg(context.input(1)), zero, ...(axes === undefined ? [] : [axes])];
+      return graph.withShape(graph.operator("Pad", inputs), context.input(0).shape);
+    },
+  ];
 };
 
 /** An axis of n that is repeated r times is laid out as r by n, and summed up over r. */

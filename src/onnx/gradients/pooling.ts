@@ -1,3 +1,4 @@
+import type { Shape } from "../shape.js";
 import type { Value } from "../value.js";
 import { placesOf, unreached, type Window, windowOf } from "../window.js";
 import { type GradientContext, type GradientRule, isKnown } from "./gradient-rule.js";
@@ -9,9 +10,9 @@ import { type GradientContext, type GradientRule, isKnown } from "./gradient-rul
 const maxPool: GradientRule = (context: GradientContext) => {
   const { graph, gradient, node } = context;
   const x = context.input(0);
-  if (context.integer("storage_order", 0) !== 0) context.fail("storage_order 1 is not supported");
   return [
     () => {
+      if (context.integer("storage_order", 0) !== 0) context.fail("storage_order 1 is not supported");
       // The positions, counted through the whole of x, are the second output, which the node in the graph need not have.
       const [, positions] = graph.node("MaxPool", [x], node.attributes, 2);
       const flat = (value: Value) => graph.reshape(value, [-1]);
@@ -27,24 +28,21 @@ const maxPool: GradientRule = (context: GradientContext) => {
  * Each element of dY goes in equal parts to all of its window. With dY spread to where the windows begin, and zeros between, that is
  * a sum over a window again, this time of stride 1.
  */
-const averagePool: GradientRule = (context: GradientContext) => {
-  const x = context.input(0);
-  const spatial = x.shape.slice(2);
-  if (!isKnown(spatial)) context.fail("the sizes of the image must be known while building");
-  const window = windowOf(context, spatial, context.integers("kernel_shape") ?? []);
-  if (window.some(({ dilation }) => dilation !== 1)) context.fail("dilations are not supported");
-  for (const [at, axis] of window.entries()) {
-    const overhang = context.output.shape[at + 2] !== placesOf(spatial[at] ?? 1, axis);
-    if (overhang) context.fail("ceil_mode 1 is supported only where no window hangs over the end");
-  }
-  return [
-    () => {
-      const { graph } = context;
-      const sum = sumOverWindow(context, spread(context, shares(context, window), window, spatial), window);
-      return graph.withShape(sum, x.shape);
-    },
-  ];
-};
+const averagePool: GradientRule = (context: GradientContext) => [
+  () => {
+    const x = context.input(0);
+    const spatial: Shape = x.shape.slice(2);
+    if (!isKnown(spatial)) return context.fail("the sizes of the image must be known while building");
+    const window = windowOf(context, spatial, context.integers("kernel_shape") ?? []);
+    if (window.some(({ dilation }) => dilation !== 1)) context.fail("dilations are not supported");
+    for (const [at, axis] of window.entries()) {
+      const overhang = context.output.shape[at + 2] !== placesOf(spatial[at] ?? 1, axis);
+      if (overhang) context.fail("ceil_mode 1 is supported only where no window hangs over the end");
+    }
+    const sum = sumOverWindow(context, spread(context, shares(context, window), window, spatial), window);
+    return context.graph.withShape(sum, x.shape);
+  },
+];
 
 /** dY divided so that AveragePool with padding counted gives its parts. */
 function shares(context: GradientContext, window: Window): Value {
