@@ -1,5 +1,6 @@
 import "../runtime/telemetry.js";
 
+export type { PreparedModel, PrepareOptions } from "./built-model.js";
 export { defaultCacheDirectory } from "./cache-directory.js";
 export { embeddingGraph } from "./embedding-graph.js";
 export type {
@@ -23,4 +24,4 @@ export type {
 } from "./model-description.js";
 export { type DescribeEncoderOptions, describeEncoder, openEncoder } from "./open-encoder.js";
 export { chooseOutput } from "./outputs.js";
-export { type PreparedModel, type PrepareOptions, prepareBuiltInModel } from "./use-lite/prepare.js";
+export { prepareBuiltInModel } from "./use-lite/prepare.js";
