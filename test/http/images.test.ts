@@ -221,6 +221,10 @@ test("content of another kind, or of two kinds, is refused", async () => {
   assertProblem(await post("kinds/feedback", { labels: [{ item: { text: "red" }, label: "x" }] }), "wrong_modality");
   const embeddings = (model: string) => server.send("POST", "/v1/embeddings", { body: { model, input: "red" } });
   assertProblem(await embeddings("kinds"), "wrong_modality");
+  assertProblem(await embeddings(encoder), "wrong_modality");
+  await server.client.createCollection("words", { modality: "text" });
+  assertProblem(await post("words/query", { image: good }), "wrong_modality");
+  assertProblem(await post("words/feedback", { labels: [{ item: { image: good }, label: "x" }] }), "wrong_modality");
   const problem = assertProblem(await embeddings("vectors"), "no_encoder");
   assert.doesNotMatch(problem.detail, /send "vector"/, "no advice that this route cannot take");
   assertProblem(await server.send("GET", "/v1/collections/vectors/items/none/image"), "item_not_found");
@@ -358,13 +362,9 @@ test("an import keeps good images and reports bad ones by their line", async () 
 
 test("an import of more bytes than are held at once is stored part by part", async () => {
   const { collection } = await server.client.createCollection("large", { modality: "image", encoder });
-  // Noise does not compress: 16 images of 2.1 MB are two chunks.
-  const noise = (seed: number) =>
-    png(840, 840, (x, y) => {
-      const value = Math.imul(x * 7919 + y * 104_729 + seed * 1_299_709, 2_654_435_761) >>> 0;
-      return [value & 255, (value >>> 8) & 255, (value >>> 16) & 255];
-    });
-  const raw = Array.from({ length: 10 }, (_, i) => JSON.stringify({ id: `n${i}`, image: base64(noise(i)) })).join("\n");
+  // What stands after the end of a PNG is not read, and makes ten files of 2.1 MB: more than one part.
+  const large = (i: number) => base64(Buffer.concat([plain("red", i), Buffer.alloc(2_100_000, i)]));
+  const raw = Array.from({ length: 10 }, (_, i) => JSON.stringify({ id: `n${i}`, image: large(i) })).join("\n");
   const answer = await server.send("POST", "/v1/collections/large/items", {
     raw,
     headers: { "content-type": "application/x-ndjson" },

@@ -38,6 +38,6 @@ function faultOf(text: string): string {
   if (/^(https?|file):/i.test(text)) return "an address, and this server fetches none";
   const at = text.search(/[^A-Za-z0-9+/]/);
   const padding = at >= 0 && /^={1,2}$/.test(text.slice(at));
-  if (at < 0 || padding) return "cut off: no whole number of bytes";
+  if (at < 0 || padding) return "cut off, or its base64 is not padded as it should be";
   return `not base64: it has ${JSON.stringify(text.charAt(at))} at character ${at}`;
 }
