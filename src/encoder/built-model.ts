@@ -15,38 +15,19 @@ export interface PreparedModel {
   checksum: string;
 }
 
-/** A model that is built here rather than fetched. */
-export interface ModelRecipe {
-  /** Where it is kept; the name changes with everything that changes the model. */
-  path: string;
-  /** For people. */
-  what: string;
-  /** Stages of the build, of which `build` tells each as it ends: 1, 2, ... */
-  stages: number;
-  build: (done: (stage: number) => void) => Uint8Array | Promise<Uint8Array>;
-}
-
 /**
- * Makes sure that a model is in its place: builds it when it is missing or does not fit its checksum. Processes that do so at once
- * disturb neither each other nor a reader.
+ * Makes sure that a model we build ourselves is at `path`: builds it when it is missing or does not fit the checksum beside it.
+ * Processes that do so at once disturb neither each other nor a reader.
  */
-export async function prepareModel(recipe: ModelRecipe, options: PrepareOptions): Promise<PreparedModel> {
-  const { path, what, stages } = recipe;
+export async function builtModel(path: string, build: () => Promise<Uint8Array>): Promise<PreparedModel> {
   const present = await checkedModel(path);
   if (present !== undefined) return present;
-  options.signal?.throwIfAborted();
-  const done = (step: number) => options.onProgress?.({ what, done: step, total: stages + 1, unit: "steps" });
-  done(0);
-  const model = await recipe.build((stage) => {
-    options.signal?.throwIfAborted();
-    done(stage);
-  });
+  const model = await build();
   const checksum = sha256(model);
   // The checksum goes last: a model without one, or with another's, is built again.
   await rm(checksumPath(path), { force: true });
   await writeFileAtomic(path, model);
   await writeFileAtomic(checksumPath(path), `${checksum}\n`);
-  done(stages + 1);
   return { path, checksum };
 }
 
