@@ -24,5 +24,5 @@ export const contrastive: LossDefinition = {
   name: "contrastive",
   loss: contrastiveLoss,
   raw: false,
-  defaults: { cosine: { margin: 0.5 }, euclidean: { margin: 0.8 } },
+  defaults: { cosine: { margin: 0.8 }, euclidean: { margin: 1.2 } },
 };
