@@ -1,10 +1,10 @@
 import { AttuneError } from "../errors/index.js";
 import { isFloating } from "./data-type.js";
 import { gradientPath, refuseNode, ruleOf } from "./gradient-path.js";
-import { GradientContext } from "./gradients/index.js";
+import { GradientContext, isNarrower } from "./gradients/index.js";
 import type { GraphBuilder } from "./graph-builder.js";
 import { elementCount, formatShape, mayEqual, sameShape } from "./shape.js";
-import type { GraphNode, Value } from "./value.js";
+import type { Value } from "./value.js";
 
 /**
  * Appends to a graph the nodes that compute the gradient of a scalar with respect to parameters (inputs, initializers or any
@@ -32,7 +32,7 @@ export function differentiate(graph: GraphBuilder, loss: Value, parameters: read
       if (gradient === undefined) {
         throw new AttuneError("invalid_model", `"${loss.name}" does not depend on the parameter "${parameter.name}".`);
       }
-      return gradient;
+      return whole(graph, gradient, parameter);
     });
   });
 }
@@ -44,7 +44,8 @@ function backward(graph: GraphBuilder, loss: Value, path: ReadonlySet<Value>): M
     const incoming = node.outputs.map((output) => (path.has(output) ? gradients.get(output) : undefined));
     if (incoming.every((gradient) => gradient === undefined)) continue;
     if (!node.inputs.some((input) => input !== undefined && path.has(input))) continue;
-    for (const [input, gradient] of inputGradients(graph, node, incoming, path)) {
+    const context = new GradientContext(graph, node, incoming);
+    for (const [input, gradient] of inputGradients(context, path)) {
       const known = gradients.get(input);
       gradients.set(input, known === undefined ? gradient : graph.add(known, gradient));
     }
@@ -52,26 +53,28 @@ function backward(graph: GraphBuilder, loss: Value, path: ReadonlySet<Value>): M
   return gradients;
 }
 
-function inputGradients(
-  graph: GraphBuilder,
-  node: GraphNode,
-  incoming: readonly (Value | undefined)[],
-  path: ReadonlySet<Value>,
-): [Value, Value][] {
-  const rule = ruleOf(node) ?? refuseNode(node);
-  const context = new GradientContext(graph, node, incoming);
-  const gradients = rule(context);
+function inputGradients(context: GradientContext, path: ReadonlySet<Value>): [Value, Value][] {
+  const { graph, node } = context;
+  const gradients = (ruleOf(node) ?? refuseNode(node))(context);
   const result: [Value, Value][] = [];
   for (const [at, input] of node.inputs.entries()) {
     const make = gradients[at];
     if (input === undefined || make === undefined || !path.has(input)) continue;
     const gradient = make();
-    if (!mayEqual(gradient.shape, input.shape) || gradient.dtype !== input.dtype) {
+    const narrower = isNarrower(gradient.shape, input.shape);
+    if (!(narrower || mayEqual(gradient.shape, input.shape)) || gradient.dtype !== input.dtype) {
       const found = `${gradient.dtype} ${formatShape(gradient.shape)}`;
       context.fail(`its rule gave ${found} for input ${at}, which is ${input.dtype} ${formatShape(input.shape)}`);
     }
     // Rules lose names of dimensions; what is known of the input holds of its gradient.
-    result.push([input, sameShape(gradient.shape, input.shape) ? gradient : graph.withShape(gradient, input.shape)]);
+    const named =
+      narrower || sameShape(gradient.shape, input.shape) ? gradient : graph.withShape(gradient, input.shape);
+    result.push([input, named]);
   }
   return result;
+}
+
+/** A gradient in the shape of its parameter. */
+function whole(graph: GraphBuilder, gradient: Value, parameter: Value): Value {
+  return isNarrower(gradient.shape, parameter.shape) ? graph.expand(gradient, graph.shape(parameter)) : gradient;
 }

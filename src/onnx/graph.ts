@@ -191,6 +191,22 @@ export class Graph {
     return values;
   }
 
+  /**
+   * The first outputs of a node that was added with fewer of them, as where a gradient needs what a forward pass has computed anyway.
+   * @throws invalid_model when the operator is not known here
+   */
+  withOutputs(node: GraphNode, count: number): readonly Value[] {
+    const at = this.#nodes.findIndex((each) => each.name === node.name);
+    const present = this.#nodes[at]?.outputs ?? node.outputs;
+    if (present.length >= count) return present;
+    const types = this.#outputTypes(node, count, []).slice(present.length);
+    const added = types.map((type, more) => this.#define(this.#reserve(`${node.name}:${present.length + more}`), type));
+    const extended = { ...node, outputs: [...present, ...added] };
+    this.#nodes[at] = extended;
+    for (const value of extended.outputs) this.#producers.set(value.name, extended);
+    return extended.outputs;
+  }
+
   /** Adds a node whose first output is all that is used. @throws invalid_model as `node` */
   operator(opType: string, inputs: readonly (Value | undefined)[], attributes: Attributes = {}): Value {
     const [first] = this.node(opType, inputs, attributes, 1);

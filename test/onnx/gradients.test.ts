@@ -201,6 +201,11 @@ describe("gradients equal central finite differences", () => {
     parameters: [{ shape: [2, 3, 4] }, { shape: [4] }, { shape: [4] }],
     build: (graph, [x, scale, bias]) => graph.layerNormalization(x!, scale!, bias!),
   });
+  check("LayerNormalization in float32, whose statistics are the forward pass's", "LayerNormalization", {
+    parameters: [{ shape: [2, 3, 4] }, { shape: [4] }, { shape: [4] }],
+    build: (graph, [x, scale, bias]) => graph.layerNormalization(x!, scale!, bias!, { epsilon: 0.01 }),
+    dtype: "float32",
+  });
   check("LayerNormalization over two axes, without bias", "LayerNormalization", {
     parameters: [{ shape: [2, 3, 4] }, { shape: [3, 4] }],
     build: (graph, [x, scale]) => graph.layerNormalization(x!, scale!, undefined, { axis: 1, epsilon: 0.01 }),
@@ -358,6 +363,17 @@ describe("gradients with symbolic dimensions", () => {
       "a product with weights",
       [{ shape: [2, 2, 3], declared: ["n", "t", 3] }, { shape: [3, 2] }],
       (graph, [x, w]) => graph.matMul(x!, w!),
+    ],
+    [
+      "means and sums that are multiplied, added and reshaped",
+      [{ shape: [2, 4, 3], declared: ["n", "t", 3] }, { shape: [3] }],
+      (graph, [x, w]) => {
+        const mean = graph.reduceMean(graph.mul(x!, w!), [2], true);
+        const centred = graph.sub(x!, mean);
+        const deviation = graph.sqrt(graph.add(graph.reduceMean(graph.pow(centred, 2), [-1], true), 0.1));
+        const pooled = graph.reduceSum(graph.reshape(graph.div(centred, deviation), [0, -1, 3]), [1]);
+        return graph.concat([graph.reduceMean(pooled, [1], true), graph.reduceSum(graph.neg(x!), [1])], 1);
+      },
     ],
     ["a mean", [{ shape: [4, 3], declared: ["n", 3] }], (graph, [x]) => graph.reduceMean(x!, [0])],
     ["rows gathered", [{ shape: [4, 3], declared: ["n", 3] }], (graph, [x]) => graph.gather(x!, [0, 2, 2])],

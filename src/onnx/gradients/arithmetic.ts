@@ -1,27 +1,27 @@
 import type { GradientContext, GradientRule } from "./gradient-rule.js";
 
 const add: GradientRule = (context: GradientContext) =>
-  context.node.inputs.map((_, at) => () => context.sumTo(context.gradient, context.input(at)));
+  context.node.inputs.map((_, at) => () => context.passedTo(context.input(at)));
 
 const sub: GradientRule = (context: GradientContext) => [
-  () => context.sumTo(context.gradient, context.input(0)),
-  () => context.sumTo(context.graph.neg(context.gradient), context.input(1)),
+  () => context.passedTo(context.input(0)),
+  () => context.graph.neg(context.passedTo(context.input(1))),
 ];
 
 const mul: GradientRule = (context: GradientContext) => {
-  const { graph, gradient } = context;
+  const { graph, narrowGradient: gradient } = context;
   const [a, b] = [context.input(0), context.input(1)];
   return [() => context.sumTo(graph.mul(gradient, b), a), () => context.sumTo(graph.mul(gradient, a), b)];
 };
 
 const mean: GradientRule = (context: GradientContext) => {
-  const share = () => context.graph.div(context.gradient, context.node.inputs.length);
-  return context.node.inputs.map((_, at) => () => context.sumTo(share(), context.input(at)));
+  const { inputs } = context.node;
+  return inputs.map((_, at) => () => context.graph.mul(context.passedTo(context.input(at)), 1 / inputs.length));
 };
 
 /** d(a/b) = da / b - (a/b) db / b. */
 const div: GradientRule = (context: GradientContext) => {
-  const { graph, gradient, output } = context;
+  const { graph, narrowGradient: gradient, output } = context;
   const [a, b] = [context.input(0), context.input(1)];
   return [
     () => context.sumTo(graph.div(gradient, b), a),
@@ -34,13 +34,13 @@ const div: GradientRule = (context: GradientContext) => {
  * a constant b of 0, 1 or 2 has rules of its own, which are exact at a = 0.
  */
 const pow: GradientRule = (context: GradientContext) => {
-  const { graph, gradient, output } = context;
+  const { graph, narrowGradient: gradient, output } = context;
   const [base, exponent] = [context.input(0), context.input(1)];
   const toBase = () => {
     const known = context.scalarOf(exponent);
     if (known === 0) return context.zerosLike(base);
-    if (known === 1) return context.sumTo(gradient, base);
-    if (known === 2) return context.sumTo(graph.mul(graph.mul(gradient, base), 2), base);
+    if (known === 1) return context.passedTo(base);
+    if (known === 2) return context.sumTo(graph.mul(graph.mul(gradient, 2), base), base);
     const factor = exponent.dtype === base.dtype ? exponent : graph.cast(exponent, base.dtype);
     return context.sumTo(graph.mul(gradient, graph.mul(factor, graph.pow(base, graph.sub(factor, 1)))), base);
   };
@@ -53,8 +53,8 @@ const pow: GradientRule = (context: GradientContext) => {
 };
 
 const reciprocal: GradientRule = (context: GradientContext) => {
-  const { graph, gradient, output } = context;
-  return [() => graph.neg(graph.mul(gradient, graph.mul(output, output)))];
+  const { graph, narrowGradient, output } = context;
+  return [() => graph.mul(graph.neg(narrowGradient), graph.mul(output, output))];
 };
 
 export const arithmetic: Readonly<Record<string, GradientRule>> = {
@@ -65,6 +65,6 @@ export const arithmetic: Readonly<Record<string, GradientRule>> = {
   Mul: mul,
   Div: div,
   Pow: pow,
-  Neg: (context: GradientContext) => [() => context.graph.neg(context.gradient)],
+  Neg: (context: GradientContext) => [() => context.graph.neg(context.narrowGradient)],
   Reciprocal: reciprocal,
 };

@@ -4,7 +4,7 @@ import type { GradientContext, GradientRule } from "./gradient-rule.js";
 /** A rule of the form gradient * f'(x), with y = f(x). */
 function derivative(slope: (context: GradientContext, x: Value, y: Value) => Value): GradientRule {
   return (context: GradientContext) => [
-    () => context.graph.mul(context.gradient, slope(context, context.input(0), context.output)),
+    () => context.graph.mul(context.narrowGradient, slope(context, context.input(0), context.output)),
   ];
 }
 
@@ -32,7 +32,7 @@ const gelu = derivative((context, x) => {
  * coincide: the direction to move in does not exist. So sqrt(sum of squares) trains without NaN and needs no epsilon.
  */
 const sqrt: GradientRule = (context: GradientContext) => {
-  const { graph, gradient, output } = context;
+  const { graph, narrowGradient: gradient, output } = context;
   // The division must not see the 0 either: where() discards infinity, but 0/0 would already be NaN on some providers.
   return [
     () => {
@@ -46,7 +46,7 @@ const sqrt: GradientRule = (context: GradientContext) => {
 /** Element by element functions of one tensor. */
 export const elementary: Readonly<Record<string, GradientRule>> = {
   Exp: derivative((_, __, y) => y),
-  Log: (context: GradientContext) => [() => context.graph.div(context.gradient, context.input(0))],
+  Log: (context: GradientContext) => [() => context.graph.div(context.narrowGradient, context.input(0))],
   Sqrt: sqrt,
   // d erf(x) = 2 / sqrt(pi) * exp(-x^2).
   Erf: derivative(({ graph }, x) => graph.mul(graph.exp(graph.neg(graph.mul(x, x))), 2 / Math.sqrt(Math.PI))),
@@ -60,7 +60,7 @@ export const elementary: Readonly<Record<string, GradientRule>> = {
   Softplus: derivative(({ graph }, x) => graph.sigmoid(x)),
   // 0 at 0, so that a hinge that is exactly satisfied does not pull.
   Relu: (context: GradientContext) => {
-    const { graph, gradient, output } = context;
-    return [() => graph.where(graph.greater(output, 0), gradient, 0)];
+    const { graph, narrowGradient, output } = context;
+    return [() => graph.mul(narrowGradient, graph.sign(output))];
   },
 };

@@ -1,31 +1,57 @@
 import { AttuneError } from "../../errors/index.js";
 import type { GraphBuilder } from "../graph-builder.js";
-import type { Dimension, Shape } from "../shape.js";
+import { type Dimension, type Shape, sameShape } from "../shape.js";
 import { type Attributes, FloatAttribute, type GraphNode, type Value } from "../value.js";
 
 /**
  * The chain rule of one operator: for each input, how its gradient comes from the gradients of the outputs, or undefined where
- * that is zero or does not exist. A gradient has the shape of its input. Only the gradients that are needed are made.
+ * that is zero or does not exist. A gradient has the shape of its input, or axes of size 1 in place of some, along which it is the
+ * same everywhere. Only the gradients that are needed are made, and no node is added before.
  */
 export type GradientRule = (context: GradientContext) => readonly (Gradient | undefined)[];
 export type Gradient = () => Value;
 
 /** What a rule sees: the node, the gradients of its outputs, and helpers on shapes. */
 export class GradientContext {
+  readonly #whole = new Map<number, Value>();
+
   constructor(
     readonly graph: GraphBuilder,
     readonly node: GraphNode,
     private readonly gradients: readonly (Value | undefined)[],
   ) {}
 
-  /** The gradient of the first output. */
+  /** The gradient of the first output, in the output's shape. */
   get gradient(): Value {
+    return this.gradientOf(0) ?? this.fail("only the first output can be differentiated");
+  }
+
+  /**
+   * The gradient of the first output, perhaps with axes of size 1 where it is the same along them: for rules that multiply it with
+   * inputs, so that it is not repeated in memory before.
+   */
+  get narrowGradient(): Value {
     return this.gradients[0] ?? this.fail("only the first output can be differentiated");
   }
 
-  /** The gradient of an output, or undefined where nothing depends on it. */
+  /** The gradient of an output in its shape, or undefined where nothing depends on it. */
   gradientOf(position: number): Value | undefined {
-    return this.gradients[position];
+    const [narrow, output] = [this.gradients[position], this.node.outputs[position]];
+    if (narrow === undefined || output === undefined) return undefined;
+    const whole = this.#whole.get(position) ?? this.widened(narrow, output);
+    this.#whole.set(position, whole);
+    return whole;
+  }
+
+  /** The gradient of an operand that the output takes over as it is, with broadcasting. */
+  passedTo(input: Value): Value {
+    return sameShape(input.shape, this.output.shape) ? this.narrowGradient : this.sumTo(this.gradient, input);
+  }
+
+  /** Repeats a value along axes of size 1, to the shape of another. */
+  widened(narrow: Value, like: Value): Value {
+    if (!isNarrower(narrow.shape, like.shape)) return narrow;
+    return this.graph.withShape(this.graph.expand(narrow, this.shapeOf(like)), like.shape);
   }
 
   get output(): Value {
@@ -82,7 +108,10 @@ export class GradientContext {
       repeated.map((axis) => axis + extra),
       like,
     );
-    const uncertain = like.shape.some((size, axis) => typeof size === "string" && size !== summed.shape[axis]);
+    const uncertain = like.shape.some((size, axis) => {
+      const found = summed.shape[axis];
+      return typeof size === "string" && found !== 1 && found !== size;
+    });
     return uncertain ? this.#sumWhereOne(summed, like) : summed;
   }
 
@@ -131,6 +160,11 @@ export class GradientContext {
   indicator(condition: Value, dtype: Value["dtype"]): Value {
     return this.graph.cast(condition, dtype);
   }
+}
+
+/** True where a shape has axes of size 1 in place of others, and is the same else. */
+export function isNarrower(narrow: Shape, wide: Shape): boolean {
+  return narrow.length === wide.length && narrow.some((size, axis) => size === 1 && wide[axis] !== 1);
 }
 
 export function isKnown(shape: Shape): shape is readonly number[] {

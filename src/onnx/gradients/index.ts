@@ -14,7 +14,7 @@ import { pooling } from "./pooling.js";
 import { reductions } from "./reductions.js";
 import { resizing } from "./resize.js";
 
-export { GradientContext, type GradientRule } from "./gradient-rule.js";
+export { GradientContext, type GradientRule, isNarrower } from "./gradient-rule.js";
 
 /** Steps and flat functions: their derivative is 0 wherever it exists. */
 const FLAT = ["Sign", "Floor", "Ceil", "Round", "ConstantOfShape", "Shape", "Size"];

@@ -1,3 +1,4 @@
+import { quotientOf } from "../shape.js";
 import type { Value } from "../value.js";
 import type { GradientContext, GradientRule } from "./gradient-rule.js";
 
@@ -17,16 +18,18 @@ function restored(context: GradientContext, reduced: Value): Value {
   return kept ? reduced : context.graph.unsqueeze(reduced, axes);
 }
 
-/** The gradient repeated over the reduced axes. */
-function spread(context: GradientContext): Value {
-  return context.graph.expand(restored(context, context.gradient), context.shapeOf(context.input(0)));
-}
-
+/** The reduced elements share the gradient evenly. */
 const mean: GradientRule = (context: GradientContext) => {
   const { graph, output } = context;
   const x = context.input(0);
-  const size = (value: Value) => graph.cast(graph.operator("Size", [value]), x.dtype);
-  return [() => graph.div(spread(context), graph.div(size(x), size(output)))];
+  return [
+    () => {
+      const count = quotientOf(x.shape, output.shape);
+      if (typeof count === "number") return graph.mul(restored(context, context.narrowGradient), 1 / count);
+      const size = (value: Value) => graph.cast(graph.operator("Size", [value]), x.dtype);
+      return graph.mul(restored(context, context.narrowGradient), graph.div(size(output), size(x)));
+    },
+  ];
 };
 
 /** The gradient goes to the extreme element, and in equal parts to all of them at a tie. */
@@ -92,7 +95,7 @@ const logSoftmax: GradientRule = (context: GradientContext) => {
 
 /** Sums, extremes and norms along axes, and softmax. */
 export const reductions: Readonly<Record<string, GradientRule>> = {
-  ReduceSum: (context: GradientContext) => [() => spread(context), undefined],
+  ReduceSum: (context: GradientContext) => [() => restored(context, context.narrowGradient), undefined],
   ReduceMean: mean,
   ReduceMax: extreme,
   ReduceMin: extreme,
