@@ -219,7 +219,12 @@ describe("gradients of normalisations, activations and resizing equal central fi
     check(`BatchNormalization of [${shape}]`, "BatchNormalization", {
       parameters: [{ shape }, ...Array(3).fill({ shape: channels }), { shape: channels, draw: positive }],
       build: (graph, [x, scale, bias, mean, variance]) =>
-        graph.batchNormalization(x!, { scale: scale!, bias: bias!, mean: mean!, variance: variance! }, 0.1),
+        graph.batchNormalization(
+          x!,
+          // Statistics that are computed have gradients; stored ones have none.
+          { scale: scale!, bias: bias!, mean: graph.identity(mean!), variance: graph.identity(variance!) },
+          0.1,
+        ),
     });
     if (shape.length === 2) continue;
     check(`InstanceNormalization of [${shape}]`, "InstanceNormalization", {
@@ -227,6 +232,17 @@ describe("gradients of normalisations, activations and resizing equal central fi
       build: (graph, [x, scale, bias]) => graph.instanceNormalization(x!, scale!, bias!, 0.1),
     });
   }
+
+  it("stored statistics are no weights", () => {
+    const graph = new GraphBuilder("statistics");
+    const x = graph.input("x", "float32", ["n", 3, 2, 2]);
+    const [scale, bias, mean, variance] = ["scale", "bias", "mean", "variance"].map((name) =>
+      graph.input(name, "float32", [3]),
+    ) as [Value, Value, Value, Value];
+    const loss = graph.reduceSum(graph.batchNormalization(x, { scale, bias, mean, variance }));
+    assert.deepEqual(differentiate(graph, loss, [scale])[0]!.shape, [3]);
+    assert.throws(() => differentiate(graph, loss, [variance]), /does not depend on the parameter "variance"/);
+  });
 
   const activations: [string, Attributes][] = [
     ["HardSwish", {}],

@@ -10,23 +10,31 @@ const perChannel = ({ graph }: GradientContext, x: Value, parameter: Value) =>
 /**
  * With r = 1 / sqrt(variance + epsilon) and y = scale (x - mean) r + bias: dx = dy scale r, d(scale) = sum(dy (x - mean)) r,
  * d(bias) = sum(dy), d(mean) = -sum(dy) scale r, d(variance) = -1/2 sum(dy (x - mean)) scale r^3.
+ *
+ * Statistics that are stored rather than computed are no weights but were measured, and stay as they are: a variance that a step of
+ * training took below 0 would make everything NaN.
  */
 const batchNormalization: GradientRule = (context: GradientContext) => {
   const { graph, gradient } = context;
   const [x, scale, mean, variance] = [context.input(0), context.input(1), context.input(3), context.input(4)];
-  const precision = graph.reciprocal(graph.sqrt(graph.add(variance, context.number("epsilon", 1e-5))));
-  const factor = graph.mul(scale, precision);
+  const precision = () => graph.reciprocal(graph.sqrt(graph.add(variance, context.number("epsilon", 1e-5))));
+  const factor = () => graph.mul(scale, precision());
   const sum = () => graph.reduceSum(gradient, otherAxes(x));
   const along = () => {
     const centred = graph.sub(x, perChannel(context, x, mean));
     return graph.reduceSum(graph.mul(gradient, centred), otherAxes(x));
   };
+  const ifComputed = (statistic: Value, rule: () => Value) =>
+    graph.producerOf(statistic) === undefined ? undefined : rule;
   return [
-    () => graph.mul(gradient, perChannel(context, x, factor)),
-    () => graph.mul(along(), precision),
+    () => graph.mul(gradient, perChannel(context, x, factor())),
+    () => graph.mul(along(), precision()),
     sum,
-    () => graph.neg(graph.mul(sum(), factor)),
-    () => graph.mul(graph.mul(along(), -0.5), graph.mul(factor, graph.mul(precision, precision))),
+    ifComputed(mean, () => graph.neg(graph.mul(sum(), factor()))),
+    ifComputed(variance, () => {
+      const squared = graph.reciprocal(graph.add(variance, context.number("epsilon", 1e-5)));
+      return graph.mul(graph.mul(along(), -0.5), graph.mul(factor(), squared));
+    }),
   ];
 };
 
