@@ -148,3 +148,31 @@ test("a random miner offers any item that is not known to be similar, and none w
   );
   assert.equal(new RandomMiner(8).negative(graph, line!, 1, random), -1);
 });
+
+test("a mined negative is one of the four nearest not known to be similar, of another label where there is one", () => {
+  const graph = new FeedbackGraph({
+    ...NO_FEEDBACK,
+    pairs: [
+      [0, 1, "similar"],
+      [1, 2, "similar"],
+      [30, 31, "similar"],
+    ],
+    labels: [
+      [30, "a"],
+      [40, "b"],
+      [41, "b"],
+    ],
+  });
+  const mined = new MinedNegatives();
+  mined.set(0, 1, [2, 10, 11, 12, 13, 14]);
+  mined.set(30, 31, [10, 11, 12, 13, 40]);
+  const random = new Random(seedOf("mined", 112));
+  const drawn = (anchor: number, positive: number) => {
+    const line = { anchor, positives: [positive], marked: [], alone: false };
+    const items = Array.from({ length: 60 }, () => mined.negative(graph, line, positive, random));
+    return [...new Set(items)].sort((a, b) => a - b);
+  };
+  assert.deepEqual(drawn(0, 1), [10, 11, 12, 13]);
+  assert.deepEqual(drawn(30, 31), [40]);
+  assert.deepEqual(drawn(31, 30), [-1], "where none was mined, the batch has to do");
+});
