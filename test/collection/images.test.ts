@@ -109,6 +109,25 @@ test("writers of the same images side by side leave each image once, and deletio
   assert.deepEqual(filesOf(directory), []);
 });
 
+test("nothing of a collection outlives its deletion, whatever images were on their way into it", async (t) => {
+  const database = await openDatabase(t);
+  const photos = await photoCollection(t, database);
+  const upserts = Array.from({ length: 20 }, (_, i) =>
+    photos.upsert([{ id: `p${i}`, image: base64(plain("blue", -i)) }]),
+  );
+  const submissions = Array.from({ length: 20 }, (_, i) =>
+    photos.submitFeedback({ labels: [{ item: { image: base64(plain("green", -i)) }, label: "x" }] }),
+  );
+  const outcomes = Promise.allSettled([...upserts, ...submissions]);
+  await upserts[0];
+  await database.deleteCollection("photos");
+  for (const outcome of await outcomes) {
+    if (outcome.status === "rejected")
+      assert.match(String(outcome.reason.code), /^(collection_not_found|shutting_down)$/);
+  }
+  assert.deepEqual(readdirSync(join(database.directory, "collections")), []);
+});
+
 test("a fine-tune learns from images that are items and from images that are not", async (t) => {
   const random = new Random(seedOf("tuning images", 9));
   const database = await openDatabase(t);

@@ -35,3 +35,17 @@ export function words(random: Random): string {
   const known = VOCABULARY.slice(4).filter((word) => !word.startsWith("##"));
   return Array.from({ length: 1 + random.integer(6) }, () => known[random.integer(known.length)]).join(" ");
 }
+
+/** Texts of a class word among noise words, in which the tiny encoder sees noise first: what it has to learn is to look at the class. */
+export function classTexts(random: Random, count: number): { id: string; text: string; class: string }[] {
+  const [classes, noise] = [
+    ["card", "lost", "my", "pay"],
+    ["the", "where", "is", "hello", "world"],
+  ];
+  return Array.from({ length: count }, (_, i) => {
+    const word = classes[i % classes.length]!;
+    const text = Array.from({ length: 4 }, () => noise[random.integer(noise.length)]!);
+    text.splice(random.integer(5), 0, word);
+    return { id: `i${i}`, text: text.join(" "), class: word };
+  });
+}

@@ -10,6 +10,8 @@ export class JobReport {
   private phase: JobPhase | undefined;
   private phaseStart = 0;
   private reported = 0;
+  /** Where the count that is under way began: a phase may count more than once. */
+  private count = { since: 0, total: 0, done: 0 };
   private readonly timings: Record<string, number> = {};
   private readonly started = performance.now();
 
@@ -46,11 +48,15 @@ export class JobReport {
     }
     this.phase = phase;
     this.phaseStart = now;
+    this.count = { since: now, total: 0, done: 0 };
     return true;
   }
 
   private withRate(progress: Progress, now: number): Progress {
-    const seconds = (now - this.phaseStart) / 1000;
+    const { done, total } = progress;
+    if (total !== this.count.total || done < this.count.done) this.count.since = now;
+    this.count = { ...this.count, total, done };
+    const seconds = (now - this.count.since) / 1000;
     if (progress.rate !== undefined || progress.done === 0 || seconds < 0.2) return progress;
     const rate = progress.done / seconds;
     return { ...progress, rate, etaMs: Math.round(((progress.total - progress.done) / rate) * 1000) };

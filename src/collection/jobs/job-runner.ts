@@ -201,10 +201,10 @@ export class JobRunner {
     // Cancelled while it was queued, which is recorded.
     if (hasEnded(jobs.get(job.id))) return;
     const timings = report.done();
+    const stopped = error instanceof Cancelled && error.status === "interrupted";
+    const resumable = stopped && (await isResumable(job, state.directory));
+    if (!resumable) await this.removeFolder(job.number);
     if (error instanceof Cancelled) {
-      const stopped = error.status === "interrupted";
-      const resumable = stopped && (await isResumable(job, state.directory));
-      if (!resumable) await this.removeFolder(job.number);
       const reason = stopped ? "The server was stopped while the job was under way." : CANCELLED;
       await jobs.change(job.number, { status: error.status, reason, resumable, timings });
       return;
