@@ -1,21 +1,21 @@
 import { AttuneError } from "../errors/index.js";
 
 export type EncoderSpec =
-  | { kind: "built-in"; name: "use-lite" }
+  | { kind: "built-in"; name: "use-lite" | "patch-cnn" }
   | { kind: "file"; directory: string }
   | { kind: "hub"; repository: string; revision: string };
 
-const FORMS = "use-lite, file:DIRECTORY, hf:ORGANISATION/REPOSITORY[@REVISION]";
+const FORMS = "use-lite, patch-cnn, file:DIRECTORY, hf:ORGANISATION/REPOSITORY[@REVISION]";
 /** One path segment of a hub repository name, as the hub itself allows. */
 const HUB_SEGMENT = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?$/;
 const HUB_REVISION = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$/;
 
 /**
  * Reads an encoder specification.
- * @throws unknown_encoder for anything that is not one of the three forms.
+ * @throws unknown_encoder for anything that is not one of the forms.
  */
 export function parseEncoderSpec(spec: string): EncoderSpec {
-  if (spec === "use-lite") return { kind: "built-in", name: "use-lite" };
+  if (spec === "use-lite" || spec === "patch-cnn") return { kind: "built-in", name: spec };
   if (spec.startsWith("file:") && spec.length > "file:".length) {
     return { kind: "file", directory: spec.slice("file:".length) };
   }

@@ -2,6 +2,7 @@ import { defaultCacheDirectory } from "./cache-directory.js";
 import type { Encoder, OpenEncoderOptions } from "./encoder.js";
 import { parseEncoderSpec } from "./encoder-spec.js";
 import type { ModelDescription } from "./model-description.js";
+import { describePatchCnn } from "./patch-cnn/prepare.js";
 import { describeDirectory } from "./sources/directory-source.js";
 import { fetchFromHub } from "./sources/hub-source.js";
 import { checksumOfModel } from "./sources/model-checksum.js";
@@ -11,7 +12,7 @@ import { WorkerEncoder } from "./worker/worker-encoder.js";
 export type DescribeEncoderOptions = Omit<OpenEncoderOptions, "provider" | "threads">;
 
 /**
- * Opens the encoder that `spec` names: `use-lite` (built in), `file:DIRECTORY`, or `hf:ORGANISATION/REPOSITORY[@REVISION]`.
+ * Opens the encoder that `spec` names: `use-lite` or `patch-cnn` (built in: texts, images), `file:DIRECTORY`, or `hf:ORGANISATION/REPOSITORY[@REVISION]`.
  * What must be built or fetched first is, and is kept in the cache directory.
  * @throws unknown_encoder when there is no such encoder; invalid_encoder when its files cannot be used, naming the file;
  * provider_unavailable when a forced provider cannot start.
@@ -36,7 +37,9 @@ export async function describeEncoder(spec: string, options: DescribeEncoderOpti
 async function describe(spec: string, options: DescribeEncoderOptions): Promise<ModelDescription> {
   const preparation = { ...options, cacheDirectory: options.cacheDirectory ?? defaultCacheDirectory() };
   const parsed = parseEncoderSpec(spec);
-  if (parsed.kind === "built-in") return describeUseLite(preparation);
+  if (parsed.kind === "built-in") {
+    return parsed.name === "use-lite" ? describeUseLite(preparation) : describePatchCnn(preparation);
+  }
   if (parsed.kind === "file") return describeDirectory(parsed.directory);
   const { directory, id } = await fetchFromHub(parsed, preparation);
   return describeDirectory(directory, id);

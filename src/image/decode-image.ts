@@ -10,6 +10,9 @@ import type { Size } from "./size.js";
 /** Largest image that is decoded unless another limit is given: 25 megapixels, 75 MB as RGB. */
 export const DEFAULT_MAX_PIXELS = 25_000_000;
 
+/** Below this an image is resized by our own loops, in less than a millisecond. */
+const SMALL_PIXELS = 1 << 16;
+
 export interface ImageLimits {
   /** Width times height, at most. @default 25,000,000 */
   maxPixels?: number;
@@ -62,20 +65,18 @@ export async function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}
   const target = resizeTo?.({ width, height }) ?? { width, height };
   checkPixels(target.width, target.height, maxPixels, "resized");
   const image = shrink(open(bytes).autoOrient(), { width, height }, target, resampling);
-  return enlarge(await readable(() => rgbOf(image), { name: format }), target, resampling);
+  return finish(await readable(() => rgbOf(image), { name: format }), target, resampling);
 }
 
 /**
- * Resizes an image to exactly `size`; it shrinks in other threads and grows in this one.
- *
- * Results are Pillow's but for rounding where an image grows, and for `nearest`. Where it shrinks, `bilinear`, `bicubic` and
- * `lanczos` weigh all old pixels that fall into a new one, as Pillow's do; libvips averages whole blocks of them first, so that the
- * finest texture (noise) comes out up to some 15 levels of 255 different, 2.5 in the mean, and what is smooth hardly at all.
+ * Resizes an image to exactly `size`. Results are Pillow's but for rounding where the image is small (below 65,536 pixels) or grows,
+ * and for `nearest`. Where a larger one shrinks, libvips averages whole blocks of pixels before it weighs them: the finest texture
+ * (noise) comes out up to 30 levels of 255 different, 4 in the mean, and what is smooth hardly at all.
  */
 export async function resizeImage(pixels: ImagePixels, size: Size, resampling: Resampling): Promise<ImagePixels> {
   const { width, height, data } = pixels;
   const image = sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false });
-  return enlarge(await rgbOf(shrink(image, pixels, size, resampling)), size, resampling);
+  return finish(await rgbOf(shrink(image, pixels, size, resampling)), size, resampling);
 }
 
 function open(bytes: Uint8Array): Sharp {
@@ -83,16 +84,17 @@ function open(bytes: Uint8Array): Sharp {
   return sharp(bytes, { failOn: "truncated", limitInputPixels: false, sequentialRead: true, pages: 1 });
 }
 
-/** Where both sides are to shrink, or one, they do; `nearest` smooths nothing and needs no neighbours. */
+/** Shrinks each side that is to, in other threads; a small image is left to `finish`, as are all for `nearest`, which needs no means. */
 function shrink(image: Sharp, size: Size, target: Size, resampling: Resampling): Sharp {
   const width = Math.min(size.width, target.width);
   const height = Math.min(size.height, target.height);
-  if (resampling === "nearest" || (width === size.width && height === size.height)) return image;
+  const small = size.width * size.height < SMALL_PIXELS;
+  if (resampling === "nearest" || small || (width === size.width && height === size.height)) return image;
   return image.resize({ width, height, fit: "fill", kernel: KERNELS[resampling], fastShrinkOnLoad: false });
 }
 
-/** libvips places enlarged pixels half a pixel off those of other implementations, hence our own. */
-function enlarge(pixels: ImagePixels, target: Size, resampling: Resampling): ImagePixels {
+/** What libvips has not done: it takes longer than we to begin with a small image, and enlarged pixels it places half a pixel off. */
+function finish(pixels: ImagePixels, target: Size, resampling: Resampling): ImagePixels {
   if (pixels.width === target.width && pixels.height === target.height) return pixels;
   return resample(pixels, target, resampling);
 }

@@ -13,47 +13,35 @@ const waves = (size: Size) =>
 /** The largest and the mean difference of two images of one size, in levels of 255. */
 function difference(a: ImagePixels, b: ImagePixels): { largest: number; mean: number } {
   assert.deepEqual([a.width, a.height, a.data.length], [b.width, b.height, b.data.length]);
-  const levels = [...a.data].map((level, at) => Math.abs(level - b.data[at]!));
-  return { largest: Math.max(...levels), mean: levels.reduce((sum, each) => sum + each, 0) / levels.length };
+  const levels = a.data.map((level, at) => Math.abs(level - b.data[at]!));
+  return {
+    largest: levels.reduce((most, each) => Math.max(most, each), 0),
+    mean: levels.reduce((sum, each) => sum + each, 0) / levels.length,
+  };
 }
 
 const KERNELS: Resampling[] = ["bilinear", "bicubic", "lanczos"];
-const SHRINKING: [Size, Size][] = [
-  [
-    { width: 300, height: 200 },
-    { width: 224, height: 149 },
-  ],
-  [
-    { width: 200, height: 300 },
-    { width: 64, height: 64 },
-  ],
-  [
-    { width: 97, height: 61 },
-    { width: 30, height: 31 },
-  ],
+const size = (width: number, height: number): Size => ({ width, height });
+/** Of few pixels, or growing: by our own loops. */
+const EXACT: [Size, Size][] = [
+  [size(200, 300), size(64, 64)],
+  [size(97, 61), size(30, 31)],
+  [size(28, 28), size(64, 64)],
+  [size(50, 40), size(61, 90)],
+  [size(90, 20), size(32, 32)],
+  [size(1, 2), size(7, 5)],
+  [size(300, 260), size(400, 300)],
 ];
-const GROWING: [Size, Size][] = [
-  [
-    { width: 28, height: 28 },
-    { width: 64, height: 64 },
-  ],
-  [
-    { width: 50, height: 40 },
-    { width: 61, height: 90 },
-  ],
-  [
-    { width: 1, height: 2 },
-    { width: 7, height: 5 },
-  ],
-];
-const MIXED: [Size, Size] = [
-  { width: 90, height: 20 },
-  { width: 32, height: 32 },
+/** By libvips. */
+const LARGE: [Size, Size][] = [
+  [size(300, 280), size(224, 210)],
+  [size(640, 480), size(96, 72)],
+  [size(900, 80), size(64, 100)],
 ];
 const named = ([from, to]: [Size, Size]) => `${from.width} x ${from.height} to ${to.width} x ${to.height}`;
 
 describe("resizing", () => {
-  for (const sizes of [...SHRINKING, ...GROWING, MIXED]) {
+  for (const sizes of [...EXACT, ...LARGE]) {
     it(`takes the nearest pixel exactly, ${named(sizes)}`, async () => {
       const image = noise(sizes[0]);
       assert.deepEqual(await resizeImage(image, sizes[1], "nearest"), naiveResize(image, sizes[1], "nearest"));
@@ -61,26 +49,23 @@ describe("resizing", () => {
   }
 
   for (const resampling of KERNELS) {
-    for (const sizes of GROWING) {
-      it(`grows by ${resampling} as plain loops do, ${named(sizes)}`, async () => {
-        const image = noise(sizes[0]);
-        const { largest } = difference(
-          await resizeImage(image, sizes[1], resampling),
-          naiveResize(image, sizes[1], resampling),
-        );
-        assert.ok(largest <= 1, `${largest} levels`);
+    const compare = async (image: ImagePixels, to: Size) =>
+      difference(await resizeImage(image, to, resampling), naiveResize(image, to, resampling));
+
+    for (const sizes of EXACT) {
+      it(`resizes by ${resampling} as plain loops do, ${named(sizes)}`, async () => {
+        const { largest, mean } = await compare(noise(sizes[0]), sizes[1]);
+        // A number halfway between two levels may be rounded either way, twice.
+        assert.ok(largest <= 2 && mean < 0.3, `${largest} levels, ${mean} in the mean`);
       });
     }
 
-    for (const sizes of [...SHRINKING, MIXED]) {
+    for (const sizes of LARGE) {
       it(`shrinks by ${resampling} within the stated tolerance, ${named(sizes)}`, async () => {
-        const [textured, smooth] = [noise(sizes[0]), waves(sizes[0])];
-        const resized = async (image: ImagePixels) =>
-          difference(await resizeImage(image, sizes[1], resampling), naiveResize(image, sizes[1], resampling));
-        const ofTexture = await resized(textured);
-        assert.ok(ofTexture.mean < 3 && ofTexture.largest < 30, JSON.stringify(ofTexture));
-        const ofWaves = await resized(smooth);
-        assert.ok(ofWaves.mean < 1 && ofWaves.largest < 8, JSON.stringify(ofWaves));
+        const textured = await compare(noise(sizes[0]), sizes[1]);
+        assert.ok(textured.mean < 4 && textured.largest < 30, JSON.stringify(textured));
+        const smooth = await compare(waves(sizes[0]), sizes[1]);
+        assert.ok(smooth.mean < 1.5 && smooth.largest < 12, JSON.stringify(smooth));
       });
     }
   }
