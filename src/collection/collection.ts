@@ -34,6 +34,7 @@ import type { PageOptions } from "./cursor.js";
 import { referenceKey } from "./feedback/feedback-reference.js";
 import { FeedbackStore } from "./feedback/feedback-store.js";
 import { collectGenerations } from "./generations/generation-switch.js";
+import type { ImageContent } from "./items/image-content.js";
 import type { Mutation } from "./items/item-changes.js";
 import { checkBatchSize, type ItemContent, placed, readBatch } from "./items/item-content.js";
 import { embedItems } from "./items/item-embedding.js";
@@ -279,8 +280,8 @@ export class Collection {
   /** @throws batch_too_large, unknown_item, contradictory_feedback, and what a reference can be refused for */
   async submitFeedback(submission: SubmitFeedback): Promise<FeedbackResult> {
     this.assertOpen();
-    const { ids, replaced } = await this.feedback.submit(submission, (operations) =>
-      this.state.storage.write(operations),
+    const { ids, replaced } = await this.feedback.submit(submission, (operations, images) =>
+      this.storeImages(images, () => this.state.storage.write(operations)),
     );
     const fineTune = await this.tuneWhenDue();
     return {
@@ -406,6 +407,8 @@ export class Collection {
     this.closing = save ? "stopped" : "deleted";
     await this.runner.close();
     await this.writer.close(save);
+    await this.feedback.idle();
+    await this.state.content.idle();
     await this.state.active.retire();
     await this.state.base.close();
   }
@@ -420,13 +423,20 @@ export class Collection {
       );
   }
 
-  /** Stores what was embedded; the files of images are on disk before the records that name them. */
+  /** Stores what was embedded. */
   private async store(mutations: Mutation[]): Promise<void> {
     const images = mutations.flatMap((mutation) => (mutation.kind === "put" ? (mutation.content.image ?? []) : []));
+    const letGo = await this.storeImages(images, () => this.writer.write({ mutations }));
+    letGo();
+  }
+
+  /** The files of images are on disk before the records that name them. Returns what lets go of the files. */
+  private async storeImages(images: ImageContent[], write: () => Promise<unknown>): Promise<() => void> {
+    this.assertOpen();
     const letGo = await this.state.content.put(images);
     // A write that fails may be on disk all the same: then its images stay until the next start.
-    await this.writer.write({ mutations });
-    letGo();
+    await write();
+    return letGo;
   }
 
   private readsNoTexts(): AttuneError {

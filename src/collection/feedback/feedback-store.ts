@@ -51,6 +51,8 @@ interface ReadSubmission {
 }
 
 type Write = (operations: Operation[]) => Promise<void>;
+/** Stores images, then writes; returns what lets go of the images. */
+type WriteWithImages = (operations: Operation[], images: ImageContent[]) => Promise<() => void>;
 
 /** Key in the state table. */
 const SINCE_KEY = "feedbackSinceFineTune";
@@ -95,15 +97,15 @@ export class FeedbackStore {
    * Reads a whole submission, then stores it with `write`, or refuses all of it.
    * @throws batch_too_large, contradictory_feedback, and what `readReference` throws
    */
-  submit(submission: SubmitFeedback, write: Write): Promise<Submitted> {
+  submit(submission: SubmitFeedback, write: WriteWithImages): Promise<Submitted> {
     // Read at once, images decoded side by side; stored in turn.
     const reading = this.read(submission);
     reading.catch(() => {});
     return this.inTurn(async () => this.store(await reading, write));
   }
 
-  private async store({ feedback: read, images }: ReadSubmission, write: Write): Promise<Submitted> {
-    const { tables, content } = this.parts;
+  private async store({ feedback: read, images }: ReadSubmission, write: WriteWithImages): Promise<Submitted> {
+    const { tables } = this.parts;
     const createdAt = new Date().toISOString();
     const sequence = ++this.sequence;
     const submitted: Submitted = { ids: [], replaced: 0 };
@@ -121,11 +123,9 @@ export class FeedbackStore {
       changes.set(id, { feedback, createdAt, sequence });
       submitted.ids.push(id);
     }
-    const letGo = await content.put(images);
     const puts = [...changes].map(([id, entry]) => tables.feedback.put(id, toRecord(entry)));
     const sinceFineTune = this.sinceFineTune + news;
-    // A write that fails may be on disk all the same: then its images stay until the next start.
-    await write([...puts, tables.state.put(SINCE_KEY, sinceFineTune)]);
+    const letGo = await write([...puts, tables.state.put(SINCE_KEY, sinceFineTune)], images);
     this.sinceFineTune = sinceFineTune;
     for (const [id, entry] of changes) this.remember(id, entry);
     letGo();
@@ -165,6 +165,11 @@ export class FeedbackStore {
       await write([this.parts.tables.state.put(SINCE_KEY, 0)]);
       this.sinceFineTune = 0;
     });
+  }
+
+  /** Resolves when the changes asked for so far have ended. */
+  async idle(): Promise<void> {
+    await this.last;
   }
 
   /** One change after the other: each is worked out from what the one before left. */
