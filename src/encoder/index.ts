@@ -24,4 +24,4 @@ export type {
 } from "./model-description.js";
 export { type DescribeEncoderOptions, describeEncoder, openEncoder } from "./open-encoder.js";
 export { chooseOutput } from "./outputs.js";
-export { prepareBuiltInModel } from "./use-lite/prepare.js";
+export { prepareBuiltInModels } from "./prepare-built-in-models.js";

@@ -1,4 +1,4 @@
-// Prepares a checkout for `npm run demo` and `npm test`: packages, native modules, build, built-in model. It runs before
+// Prepares a checkout for `npm run demo` and `npm test`: packages, native modules, build, built-in models. It runs before
 // anything is installed, hence plain JavaScript and nothing but Node's own modules. Each step is skipped when it is fresh.
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -13,7 +13,7 @@ import { packages } from "./steps/packages.js";
 
 const USAGE = `Usage: node src/setup/setup.js [--for demo|test|bench|build] [--quiet]
 
-Installs packages, builds, and prepares the built-in model, each only when missing or stale.
+Installs packages, builds, and prepares the built-in models, each only when missing or stale.
   --for WHAT   what the set-up is for (default test); build leaves the model out
   --quiet      print failures only`;
 

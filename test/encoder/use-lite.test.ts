@@ -6,7 +6,8 @@ import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { sha256 } from "../../src/encoder/files.js";
-import { type Encoder, openEncoder, prepareBuiltInModel } from "../../src/encoder/index.js";
+import { type Encoder, openEncoder } from "../../src/encoder/index.js";
+import { prepareUseLite } from "../../src/encoder/use-lite/prepare.js";
 import { decodeModel } from "../../src/onnx/index.js";
 import { temporaryDirectory } from "../support/temporary-directory.js";
 import { cosine, loadGolden, noGolden } from "./support/test-data.js";
@@ -66,7 +67,7 @@ describe("the cached model of use-lite", () => {
   it("is an ONNX file with the checksum that is given, and is built once", async (t) => {
     const cacheDirectory = temporaryDirectory(t);
     const steps: number[] = [];
-    const first = await prepareBuiltInModel({ cacheDirectory, onProgress: ({ done }) => steps.push(done) });
+    const first = await prepareUseLite({ cacheDirectory, onProgress: ({ done }) => steps.push(done) });
     assert.deepEqual(steps, [0, 1, 2]);
     const bytes = readFileSync(first.path);
     assert.equal(sha256(bytes), first.checksum);
@@ -75,13 +76,13 @@ describe("the cached model of use-lite", () => {
       ["input_ids", "attention_mask"],
     );
     steps.length = 0;
-    assert.deepEqual(await prepareBuiltInModel({ cacheDirectory, onProgress: ({ done }) => steps.push(done) }), first);
+    assert.deepEqual(await prepareUseLite({ cacheDirectory, onProgress: ({ done }) => steps.push(done) }), first);
     assert.deepEqual(steps, [], "the second time nothing is built");
   });
 
   it("is built again when it is damaged, cut short, or has lost its checksum", async (t) => {
     const cacheDirectory = temporaryDirectory(t);
-    const { path, checksum } = await prepareBuiltInModel({ cacheDirectory });
+    const { path, checksum } = await prepareUseLite({ cacheDirectory });
     const whole = readFileSync(path);
     const damages: (() => void)[] = [
       () => truncateSync(path, 1_000_000),
@@ -94,7 +95,7 @@ describe("the cached model of use-lite", () => {
     ];
     for (const damage of damages) {
       damage();
-      assert.deepEqual(await prepareBuiltInModel({ cacheDirectory }), { path, checksum });
+      assert.deepEqual(await prepareUseLite({ cacheDirectory }), { path, checksum });
       assert.equal(sha256(readFileSync(path)), checksum);
     }
   });
@@ -121,6 +122,6 @@ describe("the cached model of use-lite", () => {
   it("stops when asked to", async (t) => {
     const cacheDirectory = temporaryDirectory(t);
     const signal = AbortSignal.abort(new Error("enough"));
-    await assert.rejects(prepareBuiltInModel({ cacheDirectory, signal }), /enough/);
+    await assert.rejects(prepareUseLite({ cacheDirectory, signal }), /enough/);
   });
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before, describe, it } from "node:test";
 import { defaultCacheDirectory } from "../../src/encoder/cache-directory.js";
-import { prepareBuiltInModel } from "../../src/encoder/use-lite/prepare.js";
+import { prepareUseLite } from "../../src/encoder/use-lite/prepare.js";
 import {
   decodeModel,
   differentiate,
@@ -43,7 +43,7 @@ describe("the built-in text encoder, imported", () => {
   let original: ModelProto;
   let model: ModelProto;
   before(async () => {
-    const { path } = await prepareBuiltInModel({ cacheDirectory: defaultCacheDirectory() });
+    const { path } = await prepareUseLite({ cacheDirectory: defaultCacheDirectory() });
     original = decodeModel(await readFile(path));
     model = normalizeModel(original);
   });

@@ -22,15 +22,15 @@ const TSCONFIG = {
   include: ["src/**/*.ts", "bench/**/*.ts"],
 };
 
-/** An encoder that counts how often it prepared its model; the set-up only needs these two names of it. */
+/** An encoder that counts how often it prepared its models; the set-up only needs these two names of it. */
 const ENCODER = `
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
 export const defaultCacheDirectory = () => process.env["ATTUNE_CACHE"] ?? "";
-export async function prepareBuiltInModel(options: { cacheDirectory: string }) {
+export async function prepareBuiltInModels(options: { cacheDirectory: string }) {
   mkdirSync(options.cacheDirectory, { recursive: true });
   writeFileSync(options.cacheDirectory + "/model.onnx", "model");
   appendFileSync(options.cacheDirectory + "/prepared.log", "x");
-  return { path: options.cacheDirectory + "/model.onnx", checksum: "0" };
+  return [{ path: options.cacheDirectory + "/model.onnx", checksum: "0" }];
 }
 `;
 

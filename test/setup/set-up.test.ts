@@ -19,7 +19,7 @@ describe("set-up of a checkout", () => {
     const first = await checkout.setUp();
     assert.equal(first.code, 0, first.stderr);
     assert.match(first.stderr, /compiling TypeScript: done in [\d.]+ s/);
-    assert.match(first.stderr, /preparing the built-in model: done in/);
+    assert.match(first.stderr, /preparing the built-in models: done in/);
     assert.ok(built("bench/one.js"));
     const second = await checkout.setUp("--for", "demo");
     assert.deepEqual([second.code, second.stderr], [0, ""]);
@@ -53,7 +53,7 @@ describe("set-up of a checkout", () => {
     await checkout.setUp("--quiet");
     rmSync(path.join(checkout.cache, "model.onnx"));
     const again = await checkout.setUp();
-    assert.match(again.stderr, /preparing the built-in model \(missing from the cache\)/);
+    assert.match(again.stderr, /preparing the built-in models \(missing from the cache\)/);
     assert.equal(timesPrepared(), 2);
   });
 

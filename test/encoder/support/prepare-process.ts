@@ -1,3 +1,3 @@
-import { prepareBuiltInModel } from "../../../src/encoder/index.js";
+import { prepareUseLite } from "../../../src/encoder/use-lite/prepare.js";
 
-console.log(JSON.stringify(await prepareBuiltInModel({ cacheDirectory: process.argv[2]! })));
+console.log(JSON.stringify(await prepareUseLite({ cacheDirectory: process.argv[2]! })));
