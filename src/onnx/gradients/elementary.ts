@@ -61,6 +61,6 @@ export const elementary: Readonly<Record<string, GradientRule>> = {
   // 0 at 0, so that a hinge that is exactly satisfied does not pull.
   Relu: (context: GradientContext) => {
     const { graph, narrowGradient, output } = context;
-    return [() => graph.mul(narrowGradient, graph.sign(output))];
+    return [() => graph.mul(narrowGradient, context.indicator(graph.greater(output, 0), output.dtype))];
   },
 };
