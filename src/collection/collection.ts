@@ -140,7 +140,7 @@ export class Collection {
                 id: this.encoder.id,
                 provider: this.encoder.provider,
                 dimensions: this.encoder.dimensions,
-                maxTokens: this.encoder.maxTokens,
+                ...(this.encoder.accepts.text ? { maxTokens: this.encoder.maxTokens } : {}),
               },
             }),
         index: { points, tombstones, lag },

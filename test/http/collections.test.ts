@@ -101,7 +101,7 @@ test("impossible settings are refused, by code", async () => {
     [{ ...VECTOR, dimensions: 0 }, "validation_failed"],
     [{ ...VECTOR, dimensions: "4" }, "validation_failed"],
     [{ ...VECTOR, metric: "manhattan" }, "validation_failed"],
-    [{ modality: "image" }, "validation_failed"],
+    [{ modality: "sound" }, "validation_failed"],
     [{}, "validation_failed"],
     [{ ...VECTOR, colour: "red" }, "validation_failed"],
   ] as const;

@@ -107,6 +107,23 @@ test("an embedding of an image is the encoder's, of length 1", async () => {
   assert.deepEqual([dimensions, status.encoder?.dimensions], [COLOUR_DIMENSIONS, COLOUR_DIMENSIONS]);
 });
 
+test("without another encoder, images are encoded by the built-in one", async () => {
+  const { collection, info } = await server.client.createCollection("built-in", { modality: "image" });
+  assert.equal(info.encoder, "patch-cnn");
+  const shapes = {
+    stripes: png(32, 32, (x) => (x % 8 < 4 ? COLOURS.white : COLOURS.blue)),
+    disc: png(32, 32, (x, y) => (Math.hypot(x - 16, y - 16) < 9 ? COLOURS.red : COLOURS.white)),
+  };
+  await collection.upsert(Object.entries(shapes).map(([id, image]) => ({ id, image })));
+  const moved = png(32, 32, (x, y) => (Math.hypot(x - 17, y - 15) < 9 ? COLOURS.red : COLOURS.white));
+  const { results } = await collection.query({ image: moved, k: 2 });
+  assert.deepEqual(
+    results.map(({ id }) => id),
+    ["disc", "stripes"],
+  );
+  assert.equal((await collection.info()).status.encoder?.maxTokens, undefined, "it reads no tokens");
+});
+
 test("who has an image is told that it still holds, until another is put there", async () => {
   const collection = await collectionOf("cached", { x: plain("red") });
   const path = "/v1/collections/cached/items/x/image";
