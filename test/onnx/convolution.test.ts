@@ -148,6 +148,16 @@ const POOLS: PoolCase[] = [
   },
   { name: "stride 1", image: [1, 2, 4, 4], attributes: { kernel_shape: [3, 2] } },
   {
+    name: "windows of two steps, padded",
+    image: [2, 2, 6, 7],
+    attributes: { kernel_shape: [4, 2], strides: [2, 1], pads: [1, 1, 1, 0] },
+  },
+  {
+    name: "windows of three steps, an element left over",
+    image: [1, 2, 8, 4],
+    attributes: { kernel_shape: [6, 3], strides: [2, 1], pads: [2, 1, 1, 1] },
+  },
+  {
     name: "uneven pads",
     image: [1, 2, 4, 5],
     attributes: { kernel_shape: [3, 3], strides: [1, 2], pads: [0, 1, 2, 1] },
