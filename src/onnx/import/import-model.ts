@@ -5,7 +5,7 @@ import { int64ToNumber } from "../int64.js";
 import type { GraphProto, ModelProto, NodeProto, ValueInfoProto } from "../proto.js";
 import type { Dimension } from "../shape.js";
 import { type TensorData, tensorOfProto } from "../tensor-proto.js";
-import type { Attributes, AttributeValue, Value, ValueType } from "../value.js";
+import type { AttributeValue, Value, ValueType } from "../value.js";
 import { capturedNames, neededNodes, subgraphsOf } from "./graph-walk.js";
 import { opsetOf } from "./opset.js";
 import { typeOfValueInfo } from "./value-info.js";
@@ -42,7 +42,7 @@ export function importModel(graph: GraphBuilder, model: ModelProto, options: Imp
   graph.looseDimensions = true;
   graph.requireOpset(opsetOf(model));
   for (const { domain = "", version = 1 } of model.opsetImport ?? []) {
-    if (domain !== "" && domain !== "ai.onnx") graph.requireOpset(int64ToNumber(version), domain);
+    if (domain !== "") graph.requireOpset(int64ToNumber(version), domain);
   }
   return new Import(graph, model.graph ?? {}, options).run();
 }
@@ -126,11 +126,11 @@ class Import {
     const values = this.graph.node(
       opType,
       input.map((name) => (name === "" ? undefined : this.#value(name))),
-      attributes as Attributes,
+      attributes,
       output.length,
       {
         name: this.graph.freeName(`${this.#prefix}${label}`),
-        domain: domain === "ai.onnx" ? "" : domain,
+        domain,
         known: output.map((name, at) => this.#knownType(this.#infos.get(name)) ?? this.#branchType(node, at)),
         captures: new Map([...captured].map((name) => [name, this.#value(name)])),
       },

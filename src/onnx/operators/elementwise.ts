@@ -1,5 +1,6 @@
-import { dataTypeOfCode, isFloating } from "../data-type.js";
+import { type DataType, dataTypeOfCode, isFloating } from "../data-type.js";
 import { elementCount } from "../shape.js";
+import type { ValueType } from "../value.js";
 import {
   add,
   choose,
@@ -62,7 +63,7 @@ function comparison(fold: Fold): Inference {
   };
 }
 
-function logical(fold: (...operands: number[]) => boolean): Inference {
+function logical(fold: (a: number, b: number) => boolean): Inference {
   return (context) => {
     const operands = context.present().map((operand) => context.ofType(operand, "bool"));
     const content = foldContents(context, operands, decided(fold));
@@ -89,16 +90,29 @@ const clip: Inference = (context: OperatorContext) => {
 };
 
 const cast: Inference = (context: OperatorContext) => {
-  const x = context.input(0);
   const code = context.integer("to", 0);
-  const dtype = dataTypeOfCode(code) ?? context.fail(`the data type ${code} is not supported`);
-  return [{ dtype, shape: x.shape, content: isFloating(dtype) ? undefined : context.content(x) }];
+  return castTo(context, dataTypeOfCode(code) ?? context.fail(`the data type ${code} is not supported`));
 };
 
-const castLike: Inference = (context: OperatorContext) => {
+const castLike: Inference = (context: OperatorContext) => castTo(context, context.input(1).dtype);
+
+function castTo(context: OperatorContext, dtype: DataType): ValueType[] {
   const x = context.input(0);
-  const { dtype } = context.input(1);
-  return [{ dtype, shape: x.shape, content: isFloating(dtype) ? undefined : context.content(x) }];
+  const truth = dtype === "bool" && x.dtype !== "bool";
+  const content = truth
+    ? foldContents(
+        context,
+        [x],
+        decided((a) => a !== 0),
+      )
+    : context.content(x);
+  return [{ dtype, shape: x.shape, content: isFloating(dtype) ? undefined : content }];
+}
+
+/** The remainder has the sign of the divisor, or with `fmod` that of the dividend. */
+const modulo: Inference = (context: OperatorContext) => {
+  const truncated = context.integer("fmod", 0) !== 0;
+  return arithmetic(numeric((a = 0, b = 1) => (truncated ? a % b : a - b * Math.floor(a / b))))(context);
 };
 
 const test: Inference = (context: OperatorContext) => {
@@ -130,16 +144,16 @@ export const elementwise: Readonly<Record<string, Inference>> = {
   Sub: arithmetic(subtract),
   Mul: arithmetic(multiply),
   Div: arithmetic(divide),
-  Mod: arithmetic(numeric((a = 0, b = 1) => a - b * Math.floor(a / b))),
+  Mod: modulo,
   Pow: power,
   Sum: variadic(() => undefined),
   Mean: variadic(() => undefined),
   Max: variadic(numeric(Math.max)),
   Min: variadic(numeric(Math.min)),
-  Greater: comparison(decided((a = 0, b = 0) => a > b)),
-  GreaterOrEqual: comparison(decided((a = 0, b = 0) => a >= b)),
-  Less: comparison(decided((a = 0, b = 0) => a < b)),
-  LessOrEqual: comparison(decided((a = 0, b = 0) => a <= b)),
+  Greater: comparison(decided((a, b) => a > b)),
+  GreaterOrEqual: comparison(decided((a, b) => a >= b)),
+  Less: comparison(decided((a, b) => a < b)),
+  LessOrEqual: comparison(decided((a, b) => a <= b)),
   Equal: comparison(equal),
   And: logical((a, b) => a !== 0 && b !== 0),
   Or: logical((a, b) => a !== 0 || b !== 0),

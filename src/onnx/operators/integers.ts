@@ -41,8 +41,8 @@ export function numeric(fold: (...operands: number[]) => number): Fold {
 }
 
 /** A fold of numbers to a truth value; nothing is known of others. */
-export function decided(fold: (...operands: number[]) => boolean): Fold {
-  return (_, ...operands) => (allNumbers(operands) ? Number(fold(...operands)) : undefined);
+export function decided(fold: (a: number, b: number) => boolean): Fold {
+  return (_, ...operands) => (allNumbers(operands) ? Number(fold(operands[0] ?? 0, operands[1] ?? 0)) : undefined);
 }
 
 export const add: Fold = (_, a = 0, b = 0) => sumOf([a, b]);
