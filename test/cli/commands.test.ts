@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -178,6 +179,22 @@ describe("the attune command against a server", () => {
       await attune("feedback tuned --file - --json", { input: lines.join("") }),
     );
     assert.deepEqual([given.accepted, given.total], [300, 300]);
+    const dry = await attune("tune tuned --seed 1 --dry-run");
+    assert.equal(dry.code, EXIT.ok, dry.stderr);
+    assert.match(dry.stderr, /^plan: up to [\d,]+ steps over [\d,]+ parameters on cpu, about [\d.]+ MiB of memory$/m);
+    for (const part of [
+      /^trained with: triplet, /,
+      /^logRank +\d/m,
+      /90% interval/,
+      /^got better/m,
+      /nothing was kept$/m,
+    ])
+      assert.match(dry.stdout, part);
+    const mixed = await attune("tune tuned --resume 1 --epochs 3");
+    assert.deepEqual([mixed.code, /leave out the others/.test(mixed.stderr)], [EXIT.usage, true]);
+    assert.match((await attune("tune tuned --resume 1")).stderr, /^refused \(job_not_resumable\)/);
+    assert.match((await attune("tune tuned --scope encoder --crop .2")).stderr, /^refused \(no_encoder\)/);
+
     const tuned = await attune("tune tuned --seed 1 --json");
     assert.equal(tuned.code, EXIT.ok, tuned.stderr);
     const job = parseOutput<Job>(tuned);
@@ -190,6 +207,14 @@ describe("the attune command against a server", () => {
       listed.generations.filter(({ active }) => active).map(({ generation }) => generation),
       [1],
     );
+    const model = path.join(folder, "head.onnx");
+    const saved = await attune(`generations download tuned 1 -o ${model} --json`);
+    const { sha256, bytes } = parseOutput<{ sha256: string; bytes: number }>(saved);
+    const written = readFileSync(model);
+    assert.deepEqual([bytes, sha256], [written.length, createHash("sha256").update(written).digest("hex")]);
+    assert.match((await attune("generations list tuned")).stdout, /trained .*\n.*\n.*\n +1 +yes .* head /);
+    assert.match((await attune("generations download tuned 0")).stderr, /^refused \(model_not_found\)/);
+
     const back = await attune("generations activate tuned 0");
     assert.deepEqual([back.code, back.stdout], [EXIT.ok, "generation 0 is active\n"], back.stderr);
   });

@@ -21,7 +21,7 @@ async function checkTexts(texts: Collection, acknowledged: string[]): Promise<vo
   assert.equal(all.results.length, await texts.count());
 }
 
-for (const phase of ["preparing", "training", "evaluating", "reEmbedding", "indexing", "catchingUp", "promoted"]) {
+for (const phase of ["preparing", "training", "reEmbedding", "indexing", "catchingUp", "promoted"]) {
   test(`kill -9 in the phase ${phase} of an encoder's fine-tune loses no write, and the job goes on at the next start`, async (t) => {
     const folder = temporaryDirectory(t);
     const directory = join(folder, "data");

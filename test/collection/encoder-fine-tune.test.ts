@@ -17,7 +17,7 @@ import { classTexts, tinyEncoder } from "./tuned-generation.js";
 
 const QUICK = { scope: "encoder", learningRate: 0.02, epochs: 4, batchSize: 32, seed: 1 } as const;
 /** Long enough to be cut off in the middle. */
-const LONG = { ...QUICK, epochs: 120, learningRate: 0.005 } as const;
+const LONG = { ...QUICK, epochs: 60, learningRate: 0.005 } as const;
 
 const code = (expected: string) => (error: unknown) => (error as { code?: string }).code === expected;
 

@@ -5,10 +5,11 @@ import type { Worker } from "node:worker_threads";
 import type { Hit } from "../../schemas/index.js";
 import type { Collection, Database } from "../../src/collection/index.js";
 import { Random } from "../../src/vector/index.js";
+import { killThread } from "../support/kill-thread.js";
 import { seedOf } from "../support/seed.js";
 import { temporaryDirectory } from "../support/temporary-directory.js";
 import { ended, openDatabase, until } from "./support.js";
-import { addTunedGeneration, tinyEncoder, words } from "./tuned-generation.js";
+import { addTunedGeneration, classTexts, tinyEncoder, words } from "./tuned-generation.js";
 
 const BASE = 1;
 const TUNED = 2;
@@ -160,6 +161,50 @@ test("the tuned encoder has a thread while its generation is active, and no long
   assert.equal((await ended(tuned, (await tuned.activate(0)).id)).status, "promoted");
   for (let waited = 0; encoders > 1 && waited < 5000; waited += 20) await new Promise((r) => setTimeout(r, 20));
   assert.equal(encoders, 1, "the index of generation 0");
+});
+
+test("a tuned encoder whose thread died is opened again by the next call", async (t) => {
+  const { tuned } = await prepared(t);
+  await tuned.upsert([{ id: "a", text: "card lost" }]);
+  const threads: Worker[] = [];
+  const remember = (worker: Worker) => threads.push(worker);
+  process.on("worker", remember);
+  t.after(() => process.off("worker", remember));
+  assert.equal((await ended(tuned, (await tuned.activate(1)).id)).status, "promoted");
+  const query = { text: "the card lost", k: 1 };
+  const before = await tuned.query(query);
+  await killThread(threads[0]!);
+  await assert.rejects(tuned.query(query), code("internal"));
+  assert.deepEqual((await tuned.query(query)).results, before.results);
+  await tuned.upsert([{ id: "b", text: "card" }]);
+  assert.equal(await tuned.count(), 2);
+});
+
+test("a head over base rows that fell behind sees what was written meanwhile", async (t) => {
+  const random = new Random(seedOf("head behind", 7));
+  const { tuned, data, database } = await prepared(t);
+  const texts = classTexts(random, 200);
+  await tuned.upsert(texts.map(({ id, text }) => ({ id, text })));
+  await tuned.submitFeedback({ labels: texts.slice(0, 100).map(({ id, class: label }) => ({ item: id, label })) });
+  const head = await ended(tuned, (await tuned.startFineTune({ epochs: 2, promote: "always" })).id);
+  assert.deepEqual([head.status, head.generation], ["promoted", 2], head.reason);
+  assert.equal((await ended(tuned, (await tuned.activate(1)).id)).status, "promoted");
+  const written = classTexts(random, 60).map(({ text }, i) => ({ id: `i${i * 5}`, text }));
+  await tuned.upsert(written);
+  await tuned.deleteItems({ ids: ["i1", "i2"] });
+  await database.close();
+  const again = (await open(t, data)).tuned;
+  assert.equal((await ended(again, (await again.activate(2)).id)).status, "promoted");
+  const { items } = await again.listItems({ limit: 1000 });
+  const { results } = await again.queryBatch(items.map(({ id }) => ({ itemId: id, k: 300, exact: true })));
+  for (const hits of results) assert.equal(hits.length, items.length - 1);
+  // What a text gives as a vector, through the head, is where its item stands: equal texts stand together.
+  for (const { id, text } of written) {
+    const same = items.find((item) => item.id !== id && item.text === text);
+    if (same === undefined) continue;
+    const [hit] = (await again.query({ itemId: id, k: 1, exact: true })).results;
+    assert.ok(hit!.distance < 1e-5, `${id} is ${hit!.distance} from a text like its own`);
+  }
 });
 
 test("a stopped activation leaves what it encoded, and the next one goes on from there", async (t) => {

@@ -67,6 +67,18 @@ for (const metric of ["cosine", "euclidean"] as const) {
   });
 }
 
+test("training runs on the provider of the server, and a job whose provider cannot start says so", async (t) => {
+  const random = new Random(seedOf("provider", 12));
+  const data = learnable(random, 200);
+  const provider = process.platform === "darwin" ? "dml" : "coreml";
+  const things = await vectorCollection(await openDatabase(t, { provider }), data.dimensions);
+  await fill(things, data);
+  await things.submitFeedback({ triplets: triplets(random, data, 40) });
+  const job = await ended(things, (await things.startFineTune(QUICK)).id);
+  assert.equal(job.status, "failed");
+  assert.equal(job.error?.code, "provider_unavailable");
+});
+
 test("shuffled feedback is rejected and nothing changes", async (t) => {
   const { random, data, things } = await prepared(t);
   const query = { vector: data.vectors[0]!, k: 10 };

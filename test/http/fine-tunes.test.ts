@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { InferenceSession, Tensor } from "onnxruntime-node";
 import type { CollectionClient, Job } from "../../src/client/index.js";
+import type { ErrorCode } from "../../src/errors/index.js";
 import { Random } from "../../src/vector/index.js";
 import { seedOf } from "../support/seed.js";
 import { assertProblem, type ServerUnderTest, serve } from "./support.js";
@@ -110,6 +113,54 @@ test("the loop: feedback, a fine-tune followed to its end, better results, and b
   await collection.deleteItem("late");
   assert.equal(await precision(), before, "the old generation answers as it did");
   assertProblem(await server.send("POST", `/v1/collections/tuned/fine-tunes/${id}/cancel`), "job_finished");
+});
+
+test("the model of a generation is a file for any reader of ONNX, with its size, name and entity tag", async () => {
+  const answer = await server.send("GET", "/v1/collections/tuned/generations/1/model");
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers["content-type"], "application/octet-stream");
+  assert.match(answer.headers["content-disposition"] ?? "", /filename="tuned-1-head\.onnx"/);
+  const { stream, name, bytes, hash } = await collection.downloadModel(1);
+  const file = Buffer.concat(await stream.toArray());
+  assert.deepEqual([name, bytes, String(bytes)], ["tuned-1-head.onnx", file.length, answer.headers["content-length"]]);
+  assert.equal(hash, createHash("sha256").update(file).digest("hex"));
+  assert.equal((await collection.generations())[1]?.checksum, hash);
+  const headers = { "if-none-match": `"${hash}"` };
+  assert.equal((await server.send("GET", "/v1/collections/tuned/generations/1/model", { headers })).status, 304);
+
+  const session = await InferenceSession.create(file);
+  const row = Float32Array.from(items[0]!.vector);
+  const { vector } = await session.run({ base: new Tensor("float32", row, [1, DIMENSIONS]) });
+  assert.deepEqual(vector!.dims, [1, DIMENSIONS]);
+  await session.release();
+
+  assertProblem(await server.send("GET", "/v1/collections/tuned/generations/0/model"), "model_not_found");
+  assertProblem(await server.send("GET", "/v1/collections/tuned/generations/99/model"), "generation_not_found");
+});
+
+test("a dry run reports and keeps nothing; what cannot be trained or resumed is refused", async () => {
+  const { id } = await collection.startFineTune({ ...LEARN, loss: "auto", dryRun: true });
+  const job = await collection.waitForFineTune(id);
+  assert.deepEqual([job.status, job.generation], ["ready", undefined], job.reason);
+  assert.ok((job.plan?.steps ?? 0) > 0 && (job.plan?.parameters ?? 0) > 0);
+  assert.ok((job.tried?.length ?? 0) > 1);
+  assert.ok(job.tried?.some(({ loss }) => loss === job.recipe?.loss));
+  assert.equal((await collection.generations()).length, 2);
+  assertProblem(await server.send("POST", `/v1/collections/tuned/fine-tunes/${id}/resume`), "job_not_resumable");
+  assertProblem(await server.send("POST", "/v1/collections/tuned/fine-tunes/99/resume"), "fine_tune_not_found");
+  const refused: [object, ErrorCode][] = [
+    [{ scope: "encoder" }, "no_encoder"],
+    [{ rank: 4 }, "invalid_setting"],
+    [{ scope: "everything" }, "validation_failed"],
+    [{ augmentation: { rotation: 181 } }, "validation_failed"],
+    [{ warmup: 2 }, "validation_failed"],
+    [{ targets: [] }, "validation_failed"],
+    [{ learningRate: 0 }, "validation_failed"],
+    [{ dryRun: 1 }, "validation_failed"],
+  ];
+  for (const [body, code] of refused) {
+    assertProblem(await server.send("POST", "/v1/collections/tuned/fine-tunes", { body }), code);
+  }
 });
 
 test("events are a stream of the job, and end with it", async () => {
