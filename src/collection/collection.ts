@@ -27,6 +27,7 @@ import type {
 import { diskUsage, generationDirectory } from "../../storage/index.js";
 import type { Encoder } from "../encoder/index.js";
 import { AttuneError } from "../errors/index.js";
+import type { ProviderChoice } from "../runtime/index.js";
 import { assertEnoughFeedback, resolveOptions } from "../training/index.js";
 import { metricOf } from "../vector/index.js";
 import { type CollectionState, changeRecord } from "./collection-state.js";
@@ -54,6 +55,7 @@ import { patchSettings } from "./settings.js";
 export interface OpenCollectionOptions extends OpenParts {
   slot: Slot;
   trainingThreads: number;
+  trainingProvider: ProviderChoice;
   niceness: number;
 }
 
@@ -103,8 +105,9 @@ export class Collection {
       state.log.info(`Collection ${state.record.name}: ${leftovers} files that nothing refers to were removed.`);
     const jobs = await JobBook.open(state.storage, state.tables, (job) => isResumable(job, state.directory));
     await collectJobFolders(state.directory, jobs.resumable());
-    const { threads, trainingThreads, niceness } = options;
-    const parts: FineTuneParts = { state, writer, labels, jobs, feedback, threads, trainingThreads, niceness };
+    const { threads, trainingThreads, trainingProvider, niceness } = options;
+    const training = { threads, trainingThreads, trainingProvider, niceness };
+    const parts: FineTuneParts = { state, writer, labels, jobs, feedback, ...training };
     const runner = new JobRunner(parts, options.slot, () => collection.tuneWhenDue());
     const collection = new Collection(state, writer, feedback, jobs, runner, options.encoder);
     return collection;

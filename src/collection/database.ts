@@ -25,7 +25,7 @@ import { VERSION } from "./version.js";
 
 export interface DatabaseOptions {
   directory: string;
-  /** Execution provider of encoders. @default "auto" */
+  /** Execution provider of encoders and of training. @default "auto" */
   provider?: ProviderChoice | undefined;
   /** Whether an acknowledged write is on the disk, or only with the operating system. @default "fsync" */
   durability?: Durability | undefined;
@@ -55,6 +55,7 @@ export class Database {
   private readonly encoders: EncoderPool;
   private readonly slot = new Slot();
   private readonly threads: number;
+  private readonly provider: ProviderChoice;
   private readonly log: Logger;
   private changes: Promise<unknown> = Promise.resolve();
   private closing: Promise<void> | undefined;
@@ -66,9 +67,10 @@ export class Database {
   ) {
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.threads = options.threads ?? availableParallelism();
+    this.provider = options.provider ?? "auto";
     this.log = options.log ?? SILENT;
     this.encoders = new EncoderPool({
-      provider: options.provider ?? "auto",
+      provider: this.provider,
       threads: this.threads,
       maxPixels: this.limits.imagePixels,
       cacheDirectory: options.cacheDirectory,
@@ -263,6 +265,7 @@ export class Database {
         log: this.log,
         threads: 1,
         trainingThreads: Math.max(1, Math.floor(this.threads / 2)),
+        trainingProvider: this.provider,
         niceness: BACKGROUND_NICENESS,
       });
     } catch (error) {

@@ -11,6 +11,7 @@ import {
   linkFile,
   syncDirectory,
 } from "../../../storage/index.js";
+import type { ProviderChoice } from "../../runtime/index.js";
 import { type FineTuneResult, type FineTuneTask, spawnFineTune } from "../../training/index.js";
 import { changeRecord, type StoredGeneration, type StoredJob } from "../collection-state.js";
 import type { FeedbackStore } from "../feedback/feedback-store.js";
@@ -24,6 +25,8 @@ export interface FineTuneParts extends SwitchParts {
   feedback: FeedbackStore;
   /** Threads of the training process. */
   trainingThreads: number;
+  /** Execution provider of the training process. */
+  trainingProvider: ProviderChoice;
 }
 
 /**
@@ -72,10 +75,10 @@ async function prepare(
   report: JobReport,
   signal: AbortSignal,
 ): Promise<FineTuneSnapshot> {
-  const { state, feedback, trainingThreads: threads, niceness } = parts;
+  const { state, feedback, trainingThreads: threads, trainingProvider: provider, niceness } = parts;
   await rm(folder, { recursive: true, force: true });
   await feedback.jobBegins((operations) => state.storage.write(operations));
-  return takeSnapshot(folder, state, feedback, { options: job.options, threads, niceness }, (done, total) => {
+  return takeSnapshot(folder, state, feedback, { options: job.options, threads, provider, niceness }, (done, total) => {
     signal.throwIfAborted();
     report.progress("catchingUp", { done, total, unit: "items" });
   });

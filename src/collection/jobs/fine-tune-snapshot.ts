@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { FineTuneOptions } from "../../../schemas/index.js";
 import { encoderFile, generationVectorsFile, headFile } from "../../../storage/index.js";
+import type { ProviderChoice } from "../../runtime/index.js";
 import type { EncoderTask, FineTuneTask } from "../../training/index.js";
 import type { CollectionState, StoredGeneration } from "../collection-state.js";
 import type { FeedbackStore } from "../feedback/feedback-store.js";
@@ -14,6 +15,7 @@ import { TaskContents } from "./task-contents.js";
 export interface SnapshotSettings {
   options: FineTuneOptions;
   threads: number;
+  provider: ProviderChoice;
   niceness: number;
 }
 
@@ -72,6 +74,7 @@ export async function takeSnapshot(
       seed,
       threads: settings.threads,
       niceness: settings.niceness,
+      provider: settings.provider,
       rows: state.base.rows.path,
       liveLabels: path("labels.u32"),
       ...(extra.length === 0 ? {} : { extraRows: { path: path("extra.f32"), count: extra.length } }),
