@@ -1,6 +1,7 @@
 import { AttuneError } from "../errors/index.js";
 import {
   allocate,
+  bytesPerElement,
   type DataType,
   dataTypeCode,
   dataTypeOfCode,
@@ -51,6 +52,12 @@ export function tensorToProto(name: string, { dtype, shape, data }: TensorData):
  * @throws invalid_model when the data lies in another file, has a type without a plain array, or does not fit the shape
  */
 export function tensorOfProto(proto: TensorProto): TensorData {
+  const { dtype, shape } = checkTensorProto(proto);
+  return { dtype, shape, data: hasRawData(proto) ? viewBytes(dtype, proto.rawData) : listed(dtype, proto) };
+}
+
+/** Checks a tensor's message without reading the data. @throws invalid_model as `tensorOfProto` */
+export function checkTensorProto(proto: TensorProto): Omit<TensorData, "data"> {
   const name = proto.name ?? "";
   const dtype = dataTypeOfCode(proto.dataType ?? 0);
   if (dtype === undefined) {
@@ -67,16 +74,19 @@ export function tensorOfProto(proto: TensorProto): TensorData {
     );
   }
   const shape = (proto.dims ?? []).map(int64ToNumber);
-  const data =
-    proto.rawData !== undefined && proto.rawData.length > 0 ? viewBytes(dtype, proto.rawData) : listed(dtype, proto);
   const count = shape.reduce((product, dimension) => product * dimension, 1);
-  if (data.length !== count) {
+  const length = hasRawData(proto) ? proto.rawData.byteLength / bytesPerElement(dtype) : fieldOf(dtype, proto).length;
+  if (length !== count) {
     throw new AttuneError(
       "invalid_model",
-      `The tensor "${name}" of shape ${formatShape(shape)} has ${data.length} elements instead of ${count}.`,
+      `The tensor "${name}" of ${dtype} ${formatShape(shape)} has ${length} elements instead of ${count}.`,
     );
   }
-  return { dtype, shape, data };
+  return { dtype, shape };
+}
+
+function hasRawData(proto: TensorProto): proto is TensorProto & { rawData: Uint8Array } {
+  return proto.rawData !== undefined && proto.rawData.length > 0;
 }
 
 function typeName(code: number): string {

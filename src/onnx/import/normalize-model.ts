@@ -3,7 +3,7 @@ import { elementsOf } from "../data-type.js";
 import { MAX_OPSET, MIN_OPSET } from "../graph.js";
 import { int64ToNumber } from "../int64.js";
 import type { GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto } from "../proto.js";
-import { tensorOfProto, tensorToProto } from "../tensor-proto.js";
+import { checkTensorProto, tensorToProto } from "../tensor-proto.js";
 import { CONSTANT_MARK, tensorOfConstant } from "./constant-node.js";
 import { inlineFunctions } from "./inline-functions.js";
 import { opsetOf } from "./opset.js";
@@ -103,7 +103,7 @@ function normalizeNode(node: NodeProto, opset: number): NodeProto {
 }
 
 function checkedTensor(proto: TensorProto): TensorProto {
-  tensorOfProto(proto);
+  checkTensorProto(proto);
   return singleTensor(proto);
 }
 

@@ -1,7 +1,7 @@
 import { AttuneError } from "../../errors/index.js";
 import type { ModelProto } from "../proto.js";
 import { formatShape, sameShape } from "../shape.js";
-import { type TensorData, tensorOfProto, tensorToProto } from "../tensor-proto.js";
+import { checkTensorProto, type TensorData, tensorToProto } from "../tensor-proto.js";
 
 /**
  * The same model with other data in some initializers; neither the given model nor its data is touched.
@@ -14,7 +14,7 @@ export function withInitializers(model: ModelProto, tensors: ReadonlyMap<string,
     const tensor = tensors.get(name);
     if (tensor === undefined) return proto;
     left.delete(name);
-    const { dtype, shape } = tensorOfProto(proto);
+    const { dtype, shape } = checkTensorProto(proto);
     if (tensor.dtype !== dtype || !sameShape(tensor.shape, shape)) {
       throw new AttuneError(
         "invalid_model",
