@@ -13,6 +13,9 @@ export const DEFAULT_MAX_PIXELS = 25_000_000;
 /** Below this an image is resized by our own loops, in less than a millisecond. */
 const SMALL_PIXELS = 1 << 16;
 
+/** No picture within the limits takes a thread so long; a file made to (of thousands of progressive scans, say) is given up. */
+const DECODE_SECONDS = 60;
+
 export interface ImageLimits {
   /** Width times height, at most. @default 25,000,000 */
   maxPixels?: number;
@@ -104,6 +107,7 @@ async function rgbOf(image: Sharp): Promise<ImagePixels> {
     .flatten({ background: "#ffffff" })
     .toColourspace("srgb")
     .raw({ depth: "uchar" })
+    .timeout({ seconds: DECODE_SECONDS })
     .toBuffer({ resolveWithObject: true });
   return { width: info.width, height: info.height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) };
 }

@@ -216,6 +216,22 @@ describe("an image encoder in a directory", () => {
   });
 });
 
+describe("patch-cnn", () => {
+  it("is built in, and reads images of any size", async (t) => {
+    const encoder = await openEncoder("patch-cnn", { provider: "cpu", threads: 1 });
+    t.after(() => encoder.close());
+    assert.deepEqual([encoder.id, encoder.modality, encoder.accepts.text], ["patch-cnn", "image", false]);
+    const files = await Promise.all([randomImage(random, 7, 90), randomImage(random, 300, 301)].map(pngOf));
+    const { vectors } = await encoder.encode([...files, ...files]);
+    const row = (at: number) => vectors.subarray(at * encoder.dimensions, (at + 1) * encoder.dimensions);
+    for (const at of [0, 1]) {
+      assert.ok(Math.abs(Math.hypot(...row(at)) - 1) < 1e-5);
+      for (const [place, value] of row(at).entries()) assert.ok(Math.abs(value - row(at + 2)[place]!) < 1e-5);
+    }
+    await assert.rejects(encoder.encode(["a text"]), { code: "wrong_modality" });
+  });
+});
+
 describe("an image encoder in its worker thread", () => {
   it("refuses texts, as a text encoder refuses images", async (t) => {
     const images = await open(t, { "model.onnx": tinyImageModel().bytes });
