@@ -94,7 +94,7 @@ export async function openCollectionState(record: CollectionRecord, parts: OpenP
     embedder: embedderOf(encoder),
     rows: await VectorFile.open(baseVectorsFile(directory, BASE_VERSION), record.dimensions),
     // Only a generation with rows of its own leaves the base rows behind.
-    sequence: stored.scope === "encoder" ? Number(await tables.state.get(BASE_SEQUENCE_KEY)) : sequence,
+    sequence: stored.scope === "encoder" ? Number((await tables.state.get(BASE_SEQUENCE_KEY)) ?? 0) : sequence,
     table,
     inputs,
     save: (reached) => storage.write([tables.state.put(BASE_SEQUENCE_KEY, reached)]),

@@ -118,8 +118,19 @@ test("an encoder learns from labels, goes live with rows of its own, and answers
   assert.equal((await again.texts.query({ text: "pay pay pay", k: 1, exact: true })).results[0]?.id, "since");
   const { results } = await again.texts.query({ text: "hello", k: 1000, exact: true });
   assert.equal(results.length, 401);
-  // From the active encoder, which is the untuned one again, so this begins as the first did.
-  assert.equal((await tune(again.texts, { ...QUICK, from: "active", promote: "never" })).status, "ready");
+
+  // On from the tuned encoder, also with content that is no item; what is compared with is the tuned one.
+  assert.equal((await ended(again.texts, (await again.texts.activate(1)).id)).status, "promoted");
+  const pairs = ["card", "lost"].map((word, i) => ({
+    a: { text: `hello ${word}` },
+    b: `i${i}`,
+    label: "similar" as const,
+  }));
+  await again.texts.submitFeedback({ pairs });
+  const on = await tune(again.texts, { ...QUICK, from: "active", promote: "always", loss: "info-nce" });
+  assert.deepEqual([on.status, on.generation, on.recipe?.loss], ["promoted", 2, "info-nce"], on.reason);
+  assert.ok(on.metrics!.before.logRank! < job.metrics!.before.logRank!);
+  assert.equal((await again.texts.generations()).generations.at(-1)?.scope, "encoder");
 });
 
 test("cut off by a stop, a job goes on where it was, to the very weights that it would have had", async (t) => {

@@ -48,7 +48,7 @@ export class JobBook {
       id: String(number),
       ...what,
       status: "queued",
-      progress: { done: 0, total: 0, unit: "steps" },
+      progress: { done: 0, total: 0, unit: what.kind === "activation" ? "items" : "steps" },
       lossCurve: [],
       timings: {},
       createdAt: new Date().toISOString(),
