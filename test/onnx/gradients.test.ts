@@ -246,6 +246,20 @@ describe("gradients equal central finite differences", () => {
     parameters: [{ shape: [4, 3] }],
     build: (graph, [x]) => graph.gather(x!, [1, 3, 1, -1]),
   });
+  check("Gather from a large table, some rows twice, one from the end", "Gather", {
+    parameters: [{ shape: [70, 2] }],
+    build: (graph, [x]) => graph.gather(x!, positions(graph, [0, 69, 0, -2, 33, 69], [2, 3])),
+  });
+  for (const rows of [3, 70]) {
+    check(`Gather from ${rows} rows by int32`, "Gather", {
+      parameters: [{ shape: [rows, 2] }],
+      build: (graph, [x]) => graph.gather(x!, graph.constant([0, 2, 2], "int32")),
+    });
+  }
+  check("Gather from a large table of no width", "Gather", {
+    parameters: [{ shape: [70] }],
+    build: (graph, [x]) => graph.gather(x!, positions(graph, [0, 69, 0, -2])),
+  });
   check("Gather along the last axis by a matrix of positions", "Gather", {
     parameters: [{ shape: [2, 4] }],
     build: (graph, [x]) => graph.gather(x!, positions(graph, [0, 1, 1, 3], [2, 2]), 1),
