@@ -10,8 +10,8 @@ import {
   type Shape,
   type Value,
 } from "../../src/onnx/index.js";
-import { openSession } from "../../src/runtime/index.js";
-import { checkGradients, type Draw, type GradientCheck } from "./gradient-check.js";
+import { openSession, type Tensor } from "../../src/runtime/index.js";
+import { checkGradients, type Draw, type GradientCheck, generator } from "./gradient-check.js";
 import { IMAGE_OPERATORS } from "./image-operators.js";
 
 const positive: Draw = (random) => 0.3 + 2 * random();
@@ -130,6 +130,40 @@ describe("gradients of convolutions equal central finite differences", () => {
         dtype: "float32",
       }));
   }
+});
+
+it("gradients of convolutions and pools are the same bits in every run on two threads", async () => {
+  const graph = new GraphBuilder("bits");
+  const images = graph.input("images", "float32", ["n", 3, 17, 17]);
+  const filters = [
+    [16, 3, 3, 3],
+    [16, 1, 3, 3],
+    [24, 16, 3, 3],
+  ].map((shape, at) => graph.input(`filters${at}`, "float32", shape)) as [Value, Value, Value];
+  const pads = [1, 1, 1, 1];
+  let x = graph.conv(images, filters[0], undefined, { strides: [2, 2], pads });
+  x = graph.maxPool(graph.conv(x, filters[1], undefined, { group: 16, pads }), [3, 3], { pads });
+  x = graph.averagePool(graph.conv(x, filters[2], undefined, { pads }), [3, 3], { strides: [2, 2] });
+  const loss = graph.reduceSum(graph.mul(x, x));
+  for (const [at, gradient] of differentiate(graph, loss, [images, ...filters]).entries()) {
+    graph.output(gradient, `gradient${at}`);
+  }
+  const random = generator(2);
+  const feed = (shape: number[]) => {
+    const length = shape.reduce((product, size) => product * size, 1);
+    return { dtype: "float32" as const, shape, data: Float32Array.from({ length }, () => 2 * random() - 1) };
+  };
+  const feeds: Record<string, Tensor> = { images: feed([64, 3, 17, 17]) };
+  for (const { name, shape } of filters) feeds[name] = feed(shape.map(Number));
+  const bits: Uint8Array[][] = [];
+  for (let run = 0; run < 3; run++) {
+    const session = await openSession(encodeModel(graph.model()), { provider: "cpu", threads: 2 });
+    const gradients = Object.values(await session.run(feeds));
+    bits.push(gradients.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)));
+    await session.close();
+  }
+  assert.deepEqual(bits[1], bits[0]);
+  assert.deepEqual(bits[2], bits[0]);
 });
 
 interface PoolCase {
