@@ -103,8 +103,11 @@ describe("providers", () => {
   it("auto goes on to the CPU when a provider does not start, and says so", async () => {
     const said: string[] = [];
     const absent = process.platform === "darwin" ? "dml" : "coreml";
-    const session = await openFirst(smallModel(), [absent, "cpu"], { threads: 1, hold: [] }, (message) =>
-      said.push(message),
+    const session = await openFirst(
+      smallModel(),
+      [absent, "cpu"],
+      { threads: 1, hold: [], planMemory: true },
+      (message) => said.push(message),
     );
     assert.equal(session.provider, "cpu");
     assert.equal(said.length, 1);

@@ -4,7 +4,8 @@ import { samplePositions } from "../rows/base-rows.js";
 import { MemoryRows } from "../rows/row-files.js";
 import { encodeItems } from "./encode-items.js";
 import type { EncoderContext } from "./encoder-context.js";
-import type { EncoderState, EncoderTrainer } from "./encoder-trainer.js";
+import type { EncoderState } from "./encoder-state.js";
+import type { EncoderTrainer } from "./encoder-trainer.js";
 
 /** Embeddings of some items, by number. */
 export class EncodedRows {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { totalmem } from "node:os";
 import type { ModelInputs } from "../../encoder/index.js";
 import { AttuneError } from "../../errors/index.js";
 import { type FineTuneContext, openContext, randomStream } from "../context.js";
@@ -78,8 +79,13 @@ export function openTrainer(context: EncoderContext, recipe: Recipe): Promise<En
     weightDecay: options.weightDecay,
     provider,
     threads: task.threads,
-    cellsAtOnce: Number.POSITIVE_INFINITY,
+    memoryBytes: memoryLimit(options.memoryMb) - process.memoryUsage().rss,
   });
+}
+
+/** Bytes that the process may take. @default half of the machine's memory */
+function memoryLimit(memoryMb: number | undefined): number {
+  return memoryMb === undefined ? totalmem() / 2 : memoryMb * 2 ** 20;
 }
 
 function objectivesOf({ options }: EncoderContext, recipe: Recipe): Objective[] {

@@ -8,7 +8,8 @@ import { BaseRows } from "../rows/base-rows.js";
 import { LiveRows, MemoryRows, RowFile } from "../rows/row-files.js";
 import { encodeByState } from "./encoded-rows.js";
 import type { EncoderContext } from "./encoder-context.js";
-import type { EncoderState, EncoderTrainer } from "./encoder-trainer.js";
+import { type EncoderState, startingState } from "./encoder-state.js";
+import type { EncoderTrainer } from "./encoder-trainer.js";
 import type { HoldOut } from "./hold-out.js";
 
 /** The gate's decision, and what it was made by. */
@@ -70,7 +71,9 @@ async function lookAtActive(context: EncoderContext, trainer: EncoderTrainer, re
 async function withViews(context: EncoderContext, trainer: EncoderTrainer, extra: Float32Array): Promise<MemoryRows> {
   const { contents, base, task } = context;
   const views = Array.from({ length: contents.count - base.total }, (_, i) => base.total + i);
-  const encoded = (await encodeByState(context, trainer, trainer.start(), views)).gather(views);
+  const encoded = (await encodeByState(context, trainer, startingState(context.encoder.trained.weights), views)).gather(
+    views,
+  );
   const rows = new Float32Array(extra.length + encoded.length);
   rows.set(extra);
   rows.set(encoded, extra.length);

@@ -7,7 +7,8 @@ import type { JudgedBy } from "../task/fine-tune-task.js";
 import type { BatchSource } from "./batch-source.js";
 import { encodeByState, judgeOf, sampledField } from "./encoded-rows.js";
 import type { EncoderContext } from "./encoder-context.js";
-import type { EncoderState, EncoderTrainer } from "./encoder-trainer.js";
+import { type EncoderState, numbersOf, release, startingState, stateOf, weightsOf } from "./encoder-state.js";
+import type { EncoderTrainer } from "./encoder-trainer.js";
 import type { TrainingProgress } from "./job-progress.js";
 import { rateAt } from "./schedule.js";
 
@@ -68,7 +69,8 @@ export async function trainEncoder(
     warmup: options.warmup,
     learningRate: recipe?.learningRate ?? options.learningRate,
   };
-  const start = trainer.options.encoder.trained.weights.map((weight) => weight.start);
+  const trained = context.encoder.trained.weights;
+  const start = trained.map((weight) => weight.start);
   const stopping = new EarlyStopping<readonly Float32Array[]>(start, PATIENCE);
   const progress: TrainingProgress = structuredClone(saved?.progress) ?? {
     steps: 0,
@@ -80,21 +82,26 @@ export async function trainEncoder(
   for (const { step, validation: gain } of progress.curve) {
     if (gain !== undefined) goesOn = stopping.look(step, gain, () => saved?.best ?? start);
   }
-  const state = saved ? trainer.restore({ ...saved.arrays, steps: progress.steps }) : trainer.start();
+  let state = saved ? stateOf(trained, { ...saved.arrays, steps: progress.steps }) : startingState(trained);
   source.skip(progress.steps);
   meter.advance(progress.steps);
   const look = validation && (await lookout(context, trainer, validation));
   const interval = lookInterval(plannedSteps);
 
   const keep = async () => {
-    const { steps: _, ...arrays } = await trainer.read(state);
-    await save({ progress, arrays, ...(stopping.best.steps > 0 && { best: stopping.best.kept }) });
+    const { weights, means, variances } = await numbersOf(state);
+    await save({
+      progress,
+      arrays: { weights, means, variances },
+      ...(stopping.best.steps > 0 && { best: stopping.best.kept }),
+    });
   };
   try {
     while (goesOn && progress.steps < steps) {
       const rate = rateAt(progress.steps + 1, schedule);
-      const { loss } = await trainer.step(state, await source.next(), rate);
-      progress.losses.push(loss);
+      const step = await trainer.step(state, await source.next(), rate);
+      state = step.state;
+      progress.losses.push(step.report.loss);
       progress.steps = state.steps;
       meter.advance(1);
       if (progress.steps % interval === 0 || progress.steps === steps) {
@@ -104,7 +111,7 @@ export async function trainEncoder(
         else {
           const gain = await look(state);
           progress.curve.push({ ...point, validation: gain });
-          const weights = gain > stopping.best.gain ? (await trainer.read(state)).weights : [];
+          const weights = gain > stopping.best.gain ? await weightsOf(state) : [];
           goesOn = stopping.look(progress.steps, gain, () => weights);
           progress.best = { steps: stopping.best.steps, gain: stopping.best.gain };
         }
@@ -113,9 +120,9 @@ export async function trainEncoder(
       await pauseOrKeep(context, keep);
     }
     meter.drop(steps - progress.steps);
-    return { progress, weights: look === undefined ? (await trainer.read(state)).weights : stopping.best.kept };
+    return { progress, weights: look === undefined ? await weightsOf(state) : stopping.best.kept };
   } finally {
-    trainer.release(state);
+    release(state.weights, state.means, state.variances);
   }
 }
 
@@ -142,7 +149,6 @@ async function lookout(
     const { judge, field } = judgeOf(context, await encodeByState(context, trainer, state, items), sample);
     return (await judge.look(identity, field, { judgements })).ranks;
   };
-  const start = trainer.start();
-  const before = await ranksOf(start);
+  const before = await ranksOf(startingState(context.encoder.trained.weights));
   return async (state: EncoderState): Promise<number> => meanOf(gains(before, await ranksOf(state), judgedBy));
 }

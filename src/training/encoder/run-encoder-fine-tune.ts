@@ -9,6 +9,7 @@ import { peakMemoryBytes } from "../task/peak-memory.js";
 import type { Checkpoint } from "./checkpoints.js";
 import { ENCODER_STREAMS, type EncoderContext, openEncoderContext, openTrainer } from "./encoder-context.js";
 import { judgeEncoder } from "./encoder-gate.js";
+import { startingState } from "./encoder-state.js";
 import type { EncoderTrainer } from "./encoder-trainer.js";
 import { lookInterval, type SavedTraining, type TrainedEncoder, trainEncoder } from "./encoder-training.js";
 import { everything, type HoldOut, holdOut } from "./hold-out.js";
@@ -107,9 +108,9 @@ class EncoderJob {
     if (trial === undefined) throw new Error("There is no recipe to train by");
     const trainedAt = performance.now();
     const { decision, looks } = await this.#withTrainer(trial.recipe, async (trainer) => {
-      const weights =
-        this.#leader.length > 0 ? this.#leader : trainer.options.encoder.trained.weights.map(({ start }) => start);
-      return judgeEncoder(this.#context, trainer, trainer.at(weights), split);
+      const { weights } = this.#context.encoder.trained;
+      const tuned = startingState(weights, this.#leader.length > 0 ? this.#leader : undefined);
+      return judgeEncoder(this.#context, trainer, tuned, split);
     });
     const { trials } = this.#progress;
     return {

@@ -1,4 +1,4 @@
-import { differentiate, encodeModel, GraphBuilder, type Value } from "../../onnx/index.js";
+import { differentiate, GraphBuilder, type Value } from "../../onnx/index.js";
 import type { Metric } from "../../vector/metric.js";
 import { graphOperations } from "../engines/graph-operations.js";
 import { batchLoss, LOSSES } from "../losses/index.js";
@@ -36,7 +36,7 @@ export interface StepGraphOptions {
  * A whole training step: encoder, losses, their gradient, clipping and AdamW.
  * @param parts a batch is embedded in this many parts, each padded for itself
  */
-export function wholeStepModel(options: StepGraphOptions, parts: number): Uint8Array {
+export function wholeStepGraph(options: StepGraphOptions, parts: number): GraphBuilder {
   const encoder = new EncoderGraph("encoder_training_step", options.encoder);
   const { graph } = encoder;
   const embedded = Array.from({ length: parts }, (_, part) => encoder.embed(part));
@@ -44,18 +44,18 @@ export function wholeStepModel(options: StepGraphOptions, parts: number): Uint8A
   const loss = stepLoss(graph, rows, options);
   graph.output(loss, "loss");
   update(graph, options, encoder.weights, differentiate(graph, loss, encoder.weights));
-  return encodeModel(graph.model());
+  return graph;
 }
 
 /** The encoder alone: `part_0/...` to `embeddings` (rows, d). */
-export function embedModel(encoder: TunableEncoder): Uint8Array {
+export function embedGraph(encoder: TunableEncoder): GraphBuilder {
   const applied = new EncoderGraph("encoder", encoder);
   applied.graph.output(applied.embed(0), "embeddings");
-  return encodeModel(applied.graph.model());
+  return applied.graph;
 }
 
 /** The losses of rows embedded before: `embeddings` (rows, d) to `loss` and its gradient `cotangent` (rows, d). */
-export function lossModel(options: StepGraphOptions): Uint8Array {
+export function lossGraph(options: StepGraphOptions): GraphBuilder {
   const graph = new GraphBuilder("encoder_loss");
   const embeddings = graph.input("embeddings", "float32", ["rows", options.encoder.dimensions]);
   const loss = stepLoss(graph, embeddings, options);
@@ -63,14 +63,14 @@ export function lossModel(options: StepGraphOptions): Uint8Array {
   if (cotangent === undefined) throw new Error("differentiate gave no gradient for the one parameter");
   graph.output(loss, "loss");
   graph.output(cotangent, "cotangent");
-  return encodeModel(graph.model());
+  return graph;
 }
 
 /**
  * The gradient of one part of a batch, added to that of the parts before: `part_0/...`, its `cotangent` (rows, d) and `gradient_I` to
  * `nextGradient_I`. With y the embeddings, the gradient of sum(y * cotangent) with respect to a weight is the part's share of the loss's.
  */
-export function partModel(encoder: TunableEncoder): Uint8Array {
+export function partGraph(encoder: TunableEncoder): GraphBuilder {
   const applied = new EncoderGraph("encoder_part", encoder);
   const { graph, weights } = applied;
   const embedded = applied.embed(0);
@@ -80,16 +80,16 @@ export function partModel(encoder: TunableEncoder): Uint8Array {
     const sum = graph.input(`gradient_${i}`, "float32", encoder.trained.weights[i]?.shape ?? []);
     graph.output(graph.add(sum, gradient), `nextGradient_${i}`);
   });
-  return encodeModel(graph.model());
+  return graph;
 }
 
 /** The optimizer alone: `gradient_I`, weights and moments to their next values. */
-export function updateModel(options: StepGraphOptions): Uint8Array {
+export function updateGraph(options: StepGraphOptions): GraphBuilder {
   const graph = new GraphBuilder("encoder_update");
   const inputs = (name: string) =>
     options.encoder.trained.weights.map(({ shape }, i) => graph.input(`${name}_${i}`, "float32", shape));
   update(graph, options, inputs("weight"), inputs("gradient"));
-  return encodeModel(graph.model());
+  return graph;
 }
 
 /** The weighted sum of the objectives over embedded rows, a scalar. */

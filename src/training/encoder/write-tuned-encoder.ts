@@ -14,7 +14,7 @@ import { LiveRows, MemoryRows, RowFile } from "../rows/row-files.js";
 import { encodeItems } from "./encode-items.js";
 import type { EncoderContext } from "./encoder-context.js";
 import type { TunableEncoder } from "./encoder-graph.js";
-import { embedModel } from "./step-graph.js";
+import { embedGraph } from "./step-graph.js";
 
 /** Nothing of an encoder in training. */
 const NOTHING: TunableEncoder["trained"] = { weights: [], initializers: () => new Map(), merge: () => new Map() };
@@ -71,7 +71,7 @@ async function encodeByFile(
 ): Promise<void> {
   if (items.length === 0) return;
   const model = decodeModel(await readFile(task.output.model));
-  const session = await openSession(embedModel({ ...encoder, model, trained: NOTHING }), {
+  const session = await openSession(encodeModel(embedGraph({ ...encoder, model, trained: NOTHING }).model()), {
     provider,
     threads: task.threads,
   });
