@@ -1,5 +1,4 @@
 import type { ModelDescription } from "../model-description.js";
-import { ImageInputs } from "./image-inputs.js";
 import type { ModelInputs } from "./model-inputs.js";
 import { TextInputs } from "./text-inputs.js";
 
@@ -10,5 +9,8 @@ import { TextInputs } from "./text-inputs.js";
  * @throws invalid_encoder when the tokenizer cannot be used, or an input is unknown
  */
 export async function openModelInputs(description: ModelDescription, names?: readonly string[]): Promise<ModelInputs> {
-  return description.modality === "text" ? TextInputs.open(description, names) : new ImageInputs(description, names);
+  if (description.modality === "text") return TextInputs.open(description, names);
+  // Only now: where no images are read, the libraries that decode them are not loaded.
+  const { ImageInputs } = await import("./image-inputs.js");
+  return new ImageInputs(description, names);
 }
