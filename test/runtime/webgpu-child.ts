@@ -2,10 +2,17 @@
  * Computes on the CPU and on WebGPU and tells the parent how far the two are apart: a process of its own, so that one whose driver
  * crashes takes no test run along.
  */
-import { openEncoder } from "../../src/encoder/index.js";
-import { differentiate, encodeModel, GraphBuilder } from "../../src/onnx/index.js";
-import { type HeldTensor, openSession, type Tensor } from "../../src/runtime/index.js";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ModelDescription, openEncoder, type PreparedInput } from "../../src/encoder/index.js";
+import { DIMENSIONS, IMAGE_SIZE, PIXEL_DEVIATION, PIXEL_MEAN } from "../../src/encoder/patch-cnn/architecture.js";
+import { buildPatchCnn } from "../../src/encoder/patch-cnn/graph.js";
+import { HeldTensor, openSession, type Tensor } from "../../src/runtime/index.js";
 import type { Batch } from "../../src/training/batches/batch.js";
+import { numbersOf, release, startingState } from "../../src/training/encoder/encoder-state.js";
+import { EncoderTrainer } from "../../src/training/encoder/encoder-trainer.js";
+import { openTunableEncoder } from "../../src/training/encoder/open-tunable-encoder.js";
 import { identityWeights } from "../../src/training/head/head.js";
 import { OnnxHeadTrainer } from "../../src/training/head/onnx-head-trainer.js";
 import { BaseRows } from "../../src/training/rows/base-rows.js";
@@ -84,18 +91,48 @@ const SCENARIOS: Record<string, Scenario> = {
     return { furthest: far, facts };
   },
 
-  "a convolution and its gradient": async () => {
-    const model = convolutionStep();
+  "a step of an encoder": async () => {
+    const facts: Record<string, unknown> = {};
+    const directory = mkdtempSync(join(tmpdir(), "attune-webgpu-"));
+    const description = patchCnn(join(directory, "model.onnx"));
+    const random = new Random(SEED);
+    const options = { parameters: "all", layers: 1, rank: 1 } as const;
+    const { encoder, inputs } = await openTunableEncoder(description, DIMENSIONS, options, random);
+    const images = Array.from({ length: 4 }, () => randomImage(random));
+    const negatives = Float32Array.of(0, 0, 1, 1, 1, 1, 0, 0);
+    const objective = { anchors: Int32Array.of(0, 2), positives: Int32Array.of(1, 3), negatives };
     const far = await compare(async (provider) => {
-      const session = await openSession(model, { provider, threads: 1 });
-      const { loss, gradient } = await session.run({
-        x: tensor([2, 3, 9, 9], (index) => Math.sin(index)),
-        w: tensor([4, 3, 3, 3], (index) => Math.cos(3 * index)),
+      const trainer = await EncoderTrainer.open({
+        encoder,
+        inputs,
+        metric: "cosine",
+        scale: 1,
+        objectives: [
+          {
+            recipe: { loss: "info-nce", learningRate: 1e-3, margin: 0.2, temperature: 0.1 },
+            weight: 1,
+            batchNegatives: "all",
+          },
+        ],
+        gradientClip: 1,
+        weightDecay: 0.01,
+        provider,
+        threads: 1,
       });
-      await session.close();
-      return [Array.from(loss?.data ?? [], Number), Array.from(gradient?.data ?? [], Number)];
+      facts[provider] = trainer.provider;
+      const rows = { inputs: images, objectives: [objective] };
+      const { state, report } = await trainer.step(startingState(encoder.trained.weights), rows, 1e-3);
+      facts[`${provider} onDevice`] = state.weights.every((each) => each instanceof HeldTensor && each.onDevice);
+      // Not the weights: AdamW's first step is the sign of the gradient, which rounding decides where it is next to 0. The mean is
+      // the gradient itself.
+      const { means } = await numbersOf(state);
+      const embedded = await trainer.embed(state, images);
+      release(state.weights, state.means, state.variances);
+      await trainer.close();
+      return [Object.values(report) as number[], ...means.map((mean) => Array.from(mean)), Array.from(embedded)];
     });
-    return { furthest: far, facts: {} };
+    rmSync(directory, { recursive: true });
+    return { furthest: far, facts };
   },
 
   "steps of a head": async () => {
@@ -132,18 +169,31 @@ const SCENARIOS: Record<string, Scenario> = {
   },
 };
 
-/** Sum of squares of a small convolutional net, and its gradient with respect to the filters. */
-function convolutionStep(): Uint8Array {
-  const graph = new GraphBuilder("convolution");
-  const x = graph.input("x", "float32", [2, 3, 9, 9]);
-  const w = graph.input("w", "float32", [4, 3, 3, 3]);
-  const convolved = graph.operator("Conv", [x, w], { strides: [2, 2], pads: [1, 1, 1, 1], kernel_shape: [3, 3] });
-  const pooled = graph.operator("GlobalAveragePool", [graph.relu(convolved)]);
-  const loss = graph.reduceSum(graph.pow(pooled, 2));
-  const [gradient = loss] = differentiate(graph, loss, [w]);
-  graph.output(loss, "loss");
-  graph.output(gradient, "gradient");
-  return encodeModel(graph.model());
+/** The built-in image encoder, written to a file. */
+function patchCnn(path: string): ModelDescription {
+  writeFileSync(path, buildPatchCnn());
+  return {
+    id: "patch-cnn",
+    modality: "image",
+    modelPath: path,
+    outputs: ["embedding"],
+    pooling: "mean",
+    normalize: true,
+    preprocessing: {
+      size: { width: IMAGE_SIZE, height: IMAGE_SIZE },
+      resize: "none",
+      resampling: "bilinear",
+      scale: 1 / 255,
+      mean: [PIXEL_MEAN, PIXEL_MEAN, PIXEL_MEAN],
+      std: [PIXEL_DEVIATION, PIXEL_DEVIATION, PIXEL_DEVIATION],
+    },
+    checksums: { weights: "", preprocessing: "" },
+  };
+}
+
+function randomImage(random: Random): PreparedInput {
+  const data = Uint8Array.from({ length: 3 * IMAGE_SIZE * IMAGE_SIZE }, () => random.integer(256));
+  return { kind: "pixels", pixels: { width: IMAGE_SIZE, height: IMAGE_SIZE, data } };
 }
 
 /** Anchors, their positives, and as many others; every row that is not an anchor's own or its positive is its negative. */
