@@ -9,6 +9,7 @@ const BENCHES: Record<string, string> = {
   http: "queries over HTTP at 1, 8 and 32 clients",
   "fine-tune": "the learning loop on Banking77: figures before and after",
   learn: "what can be learnt: heads and encoders on Banking77, image encoders on Omniglot",
+  engines: "what one training step of a head takes, by engine",
   latency: "query latency at a fixed rate, idle and during a fine-tune",
   churn: "disk use while all items are replaced again and again",
   smoke: "every benchmark, tiny, on synthetic data",

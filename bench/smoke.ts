@@ -13,6 +13,7 @@ const TINY: Record<string, string> = {
   http: "--data synthetic --count 300 --clients 1,8 --seconds 0.5 --warm-up 0.2 --repeats 1",
   churn: "--count 500 --dimensions 64 --rounds 2",
   "fine-tune": "--data synthetic --count 400 --sizes 60 --seeds 1",
+  engines: "--smoke",
   latency: "--data synthetic --count 400 --triplets 60 --seconds 1",
 };
 
