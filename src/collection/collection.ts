@@ -1,4 +1,3 @@
-import { stat } from "node:fs/promises";
 import type {
   CollectionInfo,
   CollectionSettings,
@@ -24,16 +23,14 @@ import type {
   SubmitFeedback,
   UpsertResult,
 } from "../../schemas/index.js";
-import { diskUsage, generationDirectory } from "../../storage/index.js";
 import type { Encoder } from "../encoder/index.js";
 import { AttuneError } from "../errors/index.js";
 import type { ProviderChoice } from "../runtime/index.js";
-import { assertEnoughFeedback, resolveOptions } from "../training/index.js";
 import { metricOf } from "../vector/index.js";
 import { type CollectionState, changeRecord } from "./collection-state.js";
 import type { PageOptions } from "./cursor.js";
-import { referenceKey } from "./feedback/feedback-reference.js";
 import { FeedbackStore } from "./feedback/feedback-store.js";
+import { findGeneration, findModel, type GenerationModel, listGenerations } from "./generations/generation-files.js";
 import { collectGenerations } from "./generations/generation-switch.js";
 import type { ImageContent } from "./items/image-content.js";
 import type { Mutation } from "./items/item-changes.js";
@@ -43,8 +40,8 @@ import { type ImageFile, type IsKnown, ItemReader, type ReadOptions } from "./it
 import { ItemWriter } from "./items/item-writer.js";
 import { type Line, LineImport } from "./items/line-import.js";
 import { QueryRunner } from "./items/query-runner.js";
-import { numberFeedback } from "./jobs/feedback-numbers.js";
-import { type FineTuneParts, modelFile } from "./jobs/fine-tune-job.js";
+import type { FineTuneParts } from "./jobs/fine-tune-job.js";
+import { FineTunes } from "./jobs/fine-tunes.js";
 import { JobBook, type JobListener } from "./jobs/job-book.js";
 import { collectJobFolders, isResumable } from "./jobs/job-folder.js";
 import { JobRunner } from "./jobs/job-runner.js";
@@ -59,9 +56,6 @@ export interface OpenCollectionOptions extends OpenParts {
   niceness: number;
 }
 
-/** A job that was put back to work this often and was cut off again waits for somebody to look. */
-const MOST_RESUMPTIONS = 3;
-
 /** One collection: its items, its generations, its feedback and its jobs. */
 export class Collection {
   private readonly reader: ItemReader;
@@ -75,6 +69,7 @@ export class Collection {
     private readonly feedback: FeedbackStore,
     private readonly jobs: JobBook,
     private readonly runner: JobRunner,
+    private readonly fineTunes: FineTunes,
     private readonly encoder: Encoder | undefined,
   ) {
     this.reader = new ItemReader(state);
@@ -108,9 +103,9 @@ export class Collection {
     const { threads, trainingThreads, trainingProvider, niceness } = options;
     const training = { threads, trainingThreads, trainingProvider, niceness };
     const parts: FineTuneParts = { state, writer, labels, jobs, feedback, ...training };
-    const runner = new JobRunner(parts, options.slot, () => collection.tuneWhenDue());
-    const collection = new Collection(state, writer, feedback, jobs, runner, options.encoder);
-    return collection;
+    const runner: JobRunner = new JobRunner(parts, options.slot, () => fineTunes.startWhenDue());
+    const fineTunes = new FineTunes(state, feedback, jobs, runner);
+    return new Collection(state, writer, feedback, jobs, runner, fineTunes, options.encoder);
   }
 
   get name(): string {
@@ -286,7 +281,7 @@ export class Collection {
     const { ids, replaced } = await this.feedback.submit(submission, (operations, images) =>
       this.storeImages(images, () => this.state.storage.write(operations)),
     );
-    const fineTune = await this.tuneWhenDue();
+    const fineTune = await this.fineTunes.startWhenDue();
     return {
       accepted: ids.length,
       ids,
@@ -310,11 +305,7 @@ export class Collection {
   /** @throws job_running, invalid_setting, no_encoder, not_enough_feedback */
   async startFineTune(options: FineTuneOptions): Promise<JobStarted> {
     this.assertOpen();
-    const { dryRun: _, ...training } = options;
-    const { scope, source } = resolveOptions(training);
-    this.assertTrainable(scope);
-    if (source !== "augmentation") this.assertEnoughFeedback();
-    const { id, status } = await this.runner.fineTune(options);
+    const { id, status } = await this.fineTunes.start(options);
     return { id, status };
   }
 
@@ -325,17 +316,9 @@ export class Collection {
     return { id, status };
   }
 
-  /** At a start: goes on with what the last end cut off, unless that has happened too often for it to be chance. */
-  async resumeCutOff(): Promise<void> {
-    for (const { id, resumed = 0 } of this.jobs.resumable()) {
-      if (resumed >= MOST_RESUMPTIONS) continue;
-      try {
-        await this.resumeFineTune(id);
-        this.state.log.info(`Collection ${this.name}: job ${id} goes on.`);
-      } catch (error) {
-        this.state.log.warn(`Collection ${this.name}: ${error instanceof Error ? error.message : String(error)}`);
-      }
-    }
+  /** Goes on with the fine-tunes that the last end cut off. */
+  resumeCutOff(): Promise<void> {
+    return this.fineTunes.resumeCutOff();
   }
 
   /** @throws invalid_cursor */
@@ -359,48 +342,19 @@ export class Collection {
     return this.runner.cancel(id);
   }
 
-  async generations(): Promise<GenerationList> {
-    const { state } = this;
-    const generations: GenerationList["generations"] = [];
-    for await (const [number, { rowsSequence: _, number: __, ...stored }] of state.tables.generations.entries()) {
-      const active = number === state.active.number;
-      generations.push({
-        generation: number,
-        active,
-        ...stored,
-        items: active ? state.table.count : stored.items,
-        bytes: await diskUsage(generationDirectory(state.directory, number)),
-      });
-    }
-    return { generations };
+  generations(): Promise<GenerationList> {
+    return listGenerations(this.state);
   }
 
-  /**
-   * The ONNX file of a generation: its tuned encoder, or its head.
-   * @throws generation_not_found, model_not_found
-   */
-  async model(
-    generation: number,
-  ): Promise<{ path: string; bytes: number; name: string; checksum: string | undefined }> {
-    const stored = await this.state.tables.generations.get(generation);
-    if (stored === undefined) throw noGeneration(generation);
-    if (stored.scope === null) {
-      throw new AttuneError(
-        "model_not_found",
-        `Generation ${generation} is the untuned one and has no model of its own; generations of a fine-tune have.`,
-      );
-    }
-    const path = modelFile(stored.scope, this.state.directory, generation);
-    const { size } = await stat(path).catch(() => {
-      throw noGeneration(generation);
-    });
-    return { path, bytes: size, name: `${this.name}-${generation}-${stored.scope}.onnx`, checksum: stored.checksum };
+  /** The ONNX file of a generation: its tuned encoder, or its head. @throws generation_not_found, model_not_found */
+  model(generation: number): Promise<GenerationModel> {
+    return findModel(generation, this.state);
   }
 
   /** @throws generation_not_found */
   async activate(generation: number): Promise<JobStarted> {
     this.assertOpen();
-    if ((await this.state.tables.generations.get(generation)) === undefined) throw noGeneration(generation);
+    await findGeneration(generation, this.state);
     const { id, status } = await this.runner.activation(generation);
     return { id, status };
   }
@@ -451,61 +405,4 @@ export class Collection {
         )
       : new AttuneError("wrong_modality", `The encoder of the collection ${this.name} reads no texts. ${advice}`);
   }
-
-  private openFineTune(): Job | undefined {
-    return this.jobs.open().find(({ kind }) => kind === "fine-tune");
-  }
-
-  /** @throws no_encoder, invalid_setting */
-  private assertTrainable(scope: "head" | "encoder"): void {
-    const { active, base, encoder } = this.state;
-    if (scope === "encoder" && encoder === undefined) {
-      throw new AttuneError(
-        "no_encoder",
-        `The collection ${this.name} holds vectors and has no encoder to train; leave scope out to train a head.`,
-      );
-    }
-    if (scope === "head" && active.space !== base) {
-      throw new AttuneError(
-        "invalid_setting",
-        `Generation ${active.number}, the active one, has a tuned encoder; a head is trained over the untuned one and could not be compared with it. Ask for scope "encoder" (with from "active" it goes on from there), or activate a generation without a tuned encoder first.`,
-      );
-    }
-  }
-
-  /** @throws not_enough_feedback */
-  private assertEnoughFeedback(): void {
-    const numbers = new Map<string, number>();
-    const numbered = numberFeedback(this.feedback.usable(), (reference) => {
-      const key = referenceKey(reference);
-      const number = numbers.get(key) ?? numbers.size;
-      numbers.set(key, number);
-      return number;
-    });
-    assertEnoughFeedback(numbered);
-  }
-
-  /** The automatic fine-tune: when enough feedback has come since the last job began, and none is under way. */
-  private async tuneWhenDue(): Promise<{ id: string } | undefined> {
-    const { autoTune } = this.state.settings;
-    if (autoTune === null || this.feedback.sinceFineTune < autoTune.minFeedback || this.openFineTune() !== undefined) {
-      return undefined;
-    }
-    const { minFeedback: _, ...options } = autoTune;
-    try {
-      const { id } = await this.startFineTune(options);
-      return { id };
-    } catch (error) {
-      if (!(error instanceof AttuneError)) throw error;
-      this.state.log.info(`Collection ${this.name}: no automatic fine-tune yet: ${error.message}`);
-      return undefined;
-    }
-  }
-}
-
-function noGeneration(generation: number): AttuneError {
-  return new AttuneError(
-    "generation_not_found",
-    `There is no generation ${generation}; it never was, or it was collected.`,
-  );
 }

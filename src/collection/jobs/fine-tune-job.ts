@@ -2,19 +2,19 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import {
-  encoderFile,
   ensureDirectory,
   generationDirectory,
   generationVectorsFile,
-  headFile,
   jobDirectory,
   linkFile,
   syncDirectory,
 } from "../../../storage/index.js";
+import { AttuneError } from "../../errors/index.js";
 import type { ProviderChoice } from "../../runtime/index.js";
 import { type FineTuneResult, type FineTuneTask, spawnFineTune } from "../../training/index.js";
-import { changeRecord, type StoredGeneration, type StoredJob } from "../collection-state.js";
+import { type CollectionState, changeRecord, type StoredGeneration, type StoredJob } from "../collection-state.js";
 import type { FeedbackStore } from "../feedback/feedback-store.js";
+import { modelFile } from "../generations/generation-files.js";
 import { collectGenerations, type SwitchParts, switchTo } from "../generations/generation-switch.js";
 import { takeSnapshot } from "./fine-tune-snapshot.js";
 import { type FineTuneSnapshot, readResult, readSnapshot, writeResult } from "./job-folder.js";
@@ -68,6 +68,22 @@ export async function runFineTuneJob(
   }
 }
 
+/** @throws no_encoder, invalid_setting */
+export function assertTrainable(scope: "head" | "encoder", { active, base, encoder, record }: CollectionState): void {
+  if (scope === "encoder" && encoder === undefined) {
+    throw new AttuneError(
+      "no_encoder",
+      `The collection ${record.name} holds vectors and has no encoder to train; leave scope out to train a head.`,
+    );
+  }
+  if (scope === "head" && active.space !== base) {
+    throw new AttuneError(
+      "invalid_setting",
+      `Generation ${active.number}, the active one, has a tuned encoder; a head is trained over the untuned one and could not be compared with it. Ask for scope "encoder" (with from "active" it goes on from there), or activate a generation without a tuned encoder first.`,
+    );
+  }
+}
+
 async function prepare(
   folder: string,
   job: StoredJob,
@@ -76,6 +92,8 @@ async function prepare(
   signal: AbortSignal,
 ): Promise<FineTuneSnapshot> {
   const { state, feedback, trainingThreads: threads, trainingProvider: provider, niceness } = parts;
+  // Another generation may have become active since the job was asked for.
+  assertTrainable(job.options.scope ?? "head", state);
   await rm(folder, { recursive: true, force: true });
   await feedback.jobBegins((operations) => state.storage.write(operations));
   return takeSnapshot(folder, state, feedback, { options: job.options, threads, provider, niceness }, (done, total) => {
@@ -144,10 +162,6 @@ async function adopt(
     throw error;
   }
   await collectGenerations(parts);
-}
-
-export function modelFile(scope: "head" | "encoder", directory: string, number: number): string {
-  return scope === "head" ? headFile(directory, number) : encoderFile(directory, number);
 }
 
 /** Linked, not moved: a job that is cut off before the switch finds what it trained in its folder. */
