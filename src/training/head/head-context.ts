@@ -64,7 +64,7 @@ function openTrainer(
     recipe,
     batchNegatives: options.batchNegatives,
     batchSize,
-    identityPenalty: options.weightDecay,
+    identityPenalty: recipe.identityPenalty ?? options.weightDecay,
   });
 }
 

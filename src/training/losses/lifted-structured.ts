@@ -35,5 +35,5 @@ export const liftedStructured: LossDefinition = {
   name: "lifted-structured",
   loss: liftedStructuredLoss,
   raw: false,
-  defaults: { cosine: { margin: 0.2, temperature: 0.2 }, euclidean: { margin: 0.2, temperature: 0.1 } },
+  defaults: { cosine: { margin: 0.2, temperature: 0.1 }, euclidean: { margin: 0.2, temperature: 0.1 } },
 };

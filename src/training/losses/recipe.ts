@@ -14,6 +14,8 @@ export interface Recipe {
   /** In cosine distance, or in median distances of two random items. */
   margin: number;
   temperature: number;
+  /** How strongly a head is held to the identity, where not as the options say: their `weightDecay` of scope "head". */
+  identityPenalty?: number;
 }
 
 /**
