@@ -2,7 +2,7 @@ import { Random } from "../../vector/random.js";
 import type { BatchSampler } from "../batches/batch-sampler.js";
 import type { FeedbackGraph } from "../feedback/feedback-graph.js";
 import type { AugmentationOptions } from "../task/options.js";
-import type { Contents } from "./contents.js";
+import { type Contents, lengthOf } from "./contents.js";
 import type { ObjectiveRows, StepRows } from "./step-rows.js";
 
 /** Gives one batch after the other, the same ones for the same random numbers. */
@@ -10,6 +10,8 @@ export interface BatchSource {
   /** Batches, and a fraction of one, that show everything once. */
   readonly stepsPerEpoch: number;
   next(): Promise<StepRows>;
+  /** The lengths of the rows of the next batch, or nearly so: a view of a text may be shorter. */
+  nextLengths(): Promise<number[]>;
   /** Leaves batches out, as a training does that goes on from a checkpoint. */
   skip(batches: number): void;
 }
@@ -28,6 +30,10 @@ export class FeedbackSource implements BatchSource {
   async next(): Promise<StepRows> {
     const { items, ...objective } = this.sampler.next();
     return { inputs: await this.contents.prepare(items), objectives: [objective] };
+  }
+
+  async nextLengths(): Promise<number[]> {
+    return (await this.contents.prepare(this.sampler.next().items)).map(lengthOf);
   }
 
   skip(batches: number): void {
@@ -78,6 +84,11 @@ export class AugmentationSource implements BatchSource {
     return { inputs, objectives: [{ anchors, positives: anchors.map((row) => n + row), negatives }] };
   }
 
+  async nextLengths(): Promise<number[]> {
+    const lengths = (await this.contents.prepare(this.#draw().items)).map(lengthOf);
+    return [...lengths, ...lengths];
+  }
+
   skip(batches: number): void {
     for (let i = 0; i < batches; i++) this.#draw();
   }
@@ -108,6 +119,12 @@ export class JointSource implements BatchSource {
       return batch.objectives.map((objective) => moved(objective, start, batch.inputs.length, inputs.length));
     });
     return { inputs, objectives };
+  }
+
+  async nextLengths(): Promise<number[]> {
+    const lengths: number[] = [];
+    for (const source of this.sources) lengths.push(...(await source.nextLengths()));
+    return lengths;
   }
 
   skip(batches: number): void {

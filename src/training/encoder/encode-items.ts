@@ -7,6 +7,14 @@ const WINDOW = 4_096;
 const CELLS_OF_TEXTS = 2_048;
 const IMAGES = 32;
 
+/** Rows of a run of inputs of one length. */
+export function rowsOfRun(modality: "text" | "image", length: number): number {
+  return modality === "image" ? IMAGES : Math.max(1, Math.floor(CELLS_OF_TEXTS / length));
+}
+
+/** Gives the embeddings (n x d) of inputs of about one length. */
+export type Embed = (inputs: readonly PreparedInput[]) => Promise<Float32Array>;
+
 export interface EncodeItemsRequest {
   contents: Contents;
   /** By number; one without content gets a row of zeros. */
@@ -14,8 +22,7 @@ export interface EncodeItemsRequest {
   dimensions: number;
   /** Whether the rows of a run must have one length. */
   equalLengths: boolean;
-  /** Embeddings (n x d) of inputs of about one length. */
-  embed: (inputs: readonly PreparedInput[]) => Promise<Float32Array>;
+  embed: Embed;
   /** Called, and awaited, after each run with the items done. */
   onRun: (items: number) => Promise<void>;
 }

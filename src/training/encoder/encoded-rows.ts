@@ -2,10 +2,8 @@ import { randomStream, STREAMS } from "../context.js";
 import { type Field, Judge } from "../gate/judge.js";
 import { samplePositions } from "../rows/base-rows.js";
 import { MemoryRows } from "../rows/row-files.js";
-import { encodeItems } from "./encode-items.js";
+import { type Embed, encodeItems } from "./encode-items.js";
 import type { EncoderContext } from "./encoder-context.js";
-import type { EncoderState } from "./encoder-state.js";
-import type { EncoderTrainer } from "./encoder-trainer.js";
 
 /** Embeddings of some items, by number. */
 export class EncodedRows {
@@ -31,31 +29,25 @@ export class EncodedRows {
   }
 }
 
-/** Encodes items by the weights of a state. */
-export async function encodeByState(
+/** Encodes items, to be held in memory. */
+export async function encodeRows(
   context: EncoderContext,
-  trainer: EncoderTrainer,
-  state: EncoderState,
+  embed: Embed,
   items: readonly number[],
-  onRun: (items: number) => void = () => {},
 ): Promise<EncodedRows> {
-  const d = context.task.dimensions;
+  const { contents, inputs, pause, task } = context;
+  const d = task.dimensions;
   const rows = new Float32Array(items.length * d);
-  const { contents, inputs, pause } = context;
-  const embed = (run: Parameters<typeof trainer.embed>[1]) => trainer.embed(state, run);
-  const request = {
-    contents,
-    items,
-    dimensions: d,
-    equalLengths: inputs.equalLengths,
-    embed,
-    onRun: async (count: number) => {
-      onRun(count);
-      await pause();
-    },
-  };
+  const request = { contents, items, dimensions: d, equalLengths: inputs.equalLengths, embed, onRun: pause };
   await encodeItems(request, (start, _count, vectors) => rows.set(vectors, start * d));
   return new EncodedRows(items, rows, d);
+}
+
+/** Encodes the extra rows and the views of a job, as what comes after the items. */
+export async function encodeExtra(context: EncoderContext, embed: Embed): Promise<MemoryRows> {
+  const { contents, base, task } = context;
+  const others = Array.from({ length: contents.count - base.count }, (_, i) => base.count + i);
+  return new MemoryRows((await encodeRows(context, embed, others)).gather(others), task.dimensions);
 }
 
 /** Items to rank among while training: a random choice of the collection. */

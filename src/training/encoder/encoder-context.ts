@@ -33,6 +33,7 @@ export interface EncoderContext extends FineTuneContext {
   inputs: ModelInputs;
   contents: Contents;
   checkpoints: Checkpoints<JobProgress>;
+  signal: AbortSignal | undefined;
 }
 
 /**
@@ -59,7 +60,15 @@ export async function openEncoderContext(
       await fingerprint(task),
       checkpointEveryMs,
     );
-    return { ...context, ...withoutVectors(context, contents), ...opened, encoderTask, contents, checkpoints };
+    return {
+      ...context,
+      ...withoutVectors(context, contents),
+      ...opened,
+      encoderTask,
+      contents,
+      checkpoints,
+      signal: hooks.signal,
+    };
   } catch (error) {
     await context.close();
     throw error;
@@ -84,7 +93,7 @@ export function openTrainer(context: EncoderContext, recipe: Recipe): Promise<En
 }
 
 /** Bytes that the process may take. @default half of the machine's memory */
-function memoryLimit(memoryMb: number | undefined): number {
+export function memoryLimit(memoryMb: number | undefined): number {
   return memoryMb === undefined ? totalmem() / 2 : memoryMb * 2 ** 20;
 }
 

@@ -1,3 +1,5 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { AttuneError } from "../../errors/index.js";
 import { randomStream, STREAMS } from "../context.js";
 import { type Decision, decide, type Looks } from "../gate/decision.js";
@@ -6,11 +8,16 @@ import { untouchedItems } from "../gate/samples.js";
 import { identityWeights } from "../head/head.js";
 import { BaseRows } from "../rows/base-rows.js";
 import { LiveRows, MemoryRows, RowFile } from "../rows/row-files.js";
-import { encodeByState } from "./encoded-rows.js";
+import type { Embed } from "./encode-items.js";
+import { encodeExtra, encodeRows } from "./encoded-rows.js";
 import type { EncoderContext } from "./encoder-context.js";
 import { type EncoderState, startingState } from "./encoder-state.js";
 import type { EncoderTrainer } from "./encoder-trainer.js";
 import type { HoldOut } from "./hold-out.js";
+import { writeVectors } from "./write-vectors.js";
+
+/** Every live item as the encoder has it that is judged: there may be too many to hold. */
+const HELD_OUT_VECTORS = "held-out-vectors.f32";
 
 /** The gate's decision, and what it was made by. */
 export interface JudgedEncoder {
@@ -71,9 +78,8 @@ async function lookAtActive(context: EncoderContext, trainer: EncoderTrainer, re
 async function withViews(context: EncoderContext, trainer: EncoderTrainer, extra: Float32Array): Promise<MemoryRows> {
   const { contents, base, task } = context;
   const views = Array.from({ length: contents.count - base.total }, (_, i) => base.total + i);
-  const encoded = (await encodeByState(context, trainer, startingState(context.encoder.trained.weights), views)).gather(
-    views,
-  );
+  const start = startingState(context.encoder.trained.weights);
+  const encoded = (await encodeRows(context, (inputs) => trainer.embed(start, inputs), views)).gather(views);
   const rows = new Float32Array(extra.length + encoded.length);
   rows.set(extra);
   rows.set(encoded, extra.length);
@@ -107,13 +113,19 @@ async function lookAtState(
   state: EncoderState,
   request: Request,
 ): Promise<Verdict> {
-  const { contents, task, engine, graph, pause, base, meter } = context;
-  const all = Array.from({ length: contents.count }, (_, item) => item);
-  const encoded = await encodeByState(context, trainer, state, all, (items) => meter.advance(items));
-  const rows = encoded.gather(all);
-  const items = new MemoryRows(rows.subarray(0, base.count * task.dimensions), task.dimensions);
-  const extra = new MemoryRows(rows.subarray(base.count * task.dimensions), task.dimensions);
-  const source = new BaseRows(items, extra, task.dimensions, task.metric, randomStream(task.seed, STREAMS.scale));
-  const judge = new Judge(engine, source, graph, pause);
-  return judge.look(identityWeights(task.dimensions), wholeCollection(source), request);
+  const { task, encoderTask, engine, graph, pause, labels } = context;
+  const { dimensions: d, metric, seed } = task;
+  const embed: Embed = (inputs) => trainer.embed(state, inputs);
+  const extra = await encodeExtra(context, embed);
+  const path = join(encoderTask.checkpoints, HELD_OUT_VECTORS);
+  await mkdir(encoderTask.checkpoints, { recursive: true });
+  await writeVectors(context, path, embed);
+  const file = new RowFile(path, d);
+  try {
+    const rows = new BaseRows(new LiveRows(file, labels), extra, d, metric, randomStream(seed, STREAMS.scale));
+    return await new Judge(engine, rows, graph, pause).look(identityWeights(d), wholeCollection(rows), request);
+  } finally {
+    file.close();
+    await rm(path, { force: true });
+  }
 }

@@ -55,7 +55,7 @@ export class EncoderGraph {
       inputs: Object.fromEntries(fed),
       prefix,
       replace: (name, tensor) => {
-        const known = this.#initializers.get(name) ?? graph.initializer(name, tensor);
+        const known = this.#initializers.get(name) ?? graph.initializer(`frozen/${name}`, tensor);
         this.#initializers.set(name, known);
         return known;
       },

@@ -5,7 +5,7 @@ import type { Judgement } from "../gate/judgement.js";
 import { identityWeights } from "../head/head.js";
 import type { JudgedBy } from "../task/fine-tune-task.js";
 import type { BatchSource } from "./batch-source.js";
-import { encodeByState, judgeOf, sampledField } from "./encoded-rows.js";
+import { encodeRows, judgeOf, sampledField } from "./encoded-rows.js";
 import type { EncoderContext } from "./encoder-context.js";
 import { type EncoderState, numbersOf, release, startingState, stateOf, weightsOf } from "./encoder-state.js";
 import type { EncoderTrainer } from "./encoder-trainer.js";
@@ -88,6 +88,8 @@ export async function trainEncoder(
   const look = validation && (await lookout(context, trainer, validation));
   const interval = lookInterval(plannedSteps);
 
+  const isLookDue = () =>
+    (progress.steps % interval === 0 || progress.steps === steps) && progress.curve.at(-1)?.step !== progress.steps;
   const keep = async () => {
     const { weights, means, variances } = await numbersOf(state);
     await save({
@@ -96,7 +98,20 @@ export async function trainEncoder(
       ...(stopping.best.steps > 0 && { best: stopping.best.kept }),
     });
   };
+  const lookNow = async () => {
+    const point = { step: progress.steps, loss: meanOf(progress.losses) };
+    if (look === undefined) progress.curve.push(point);
+    else {
+      const gain = await look(state);
+      progress.curve.push({ ...point, validation: gain });
+      const weights = gain > stopping.best.gain ? await weightsOf(state) : [];
+      goesOn = stopping.look(progress.steps, gain, () => weights);
+      progress.best = { steps: stopping.best.steps, gain: stopping.best.gain };
+    }
+    progress.losses = [];
+  };
   try {
+    if (progress.steps > 0 && isLookDue()) await lookNow();
     while (goesOn && progress.steps < steps) {
       const rate = rateAt(progress.steps + 1, schedule);
       const step = await trainer.step(state, await source.next(), rate);
@@ -104,35 +119,18 @@ export async function trainEncoder(
       progress.losses.push(step.report.loss);
       progress.steps = state.steps;
       meter.advance(1);
-      if (progress.steps % interval === 0 || progress.steps === steps) {
-        const point = { step: progress.steps, loss: meanOf(progress.losses) };
-        progress.losses = [];
-        if (look === undefined) progress.curve.push(point);
-        else {
-          const gain = await look(state);
-          progress.curve.push({ ...point, validation: gain });
-          const weights = gain > stopping.best.gain ? await weightsOf(state) : [];
-          goesOn = stopping.look(progress.steps, gain, () => weights);
-          progress.best = { steps: stopping.best.steps, gain: stopping.best.gain };
-        }
-      }
+      if (isLookDue()) await lookNow();
       if (checkpoints.isDue) await keep();
-      await pauseOrKeep(context, keep);
+      await context.pause();
     }
     meter.drop(steps - progress.steps);
     return { progress, weights: look === undefined ? await weightsOf(state) : stopping.best.kept };
+  } catch (reason) {
+    // A training that is told to stop, in a look or between two steps, is kept before it does.
+    if (context.signal?.aborted) await keep();
+    throw reason;
   } finally {
     release(state.weights, state.means, state.variances);
-  }
-}
-
-/** Lets others in; a training that is told to stop is kept before it does. */
-async function pauseOrKeep({ pause }: EncoderContext, keep: () => Promise<void>): Promise<void> {
-  try {
-    await pause();
-  } catch (reason) {
-    await keep();
-    throw reason;
   }
 }
 
@@ -146,7 +144,11 @@ async function lookout(
   const items = [...new Set([...sample, ...judgements.flatMap(({ anchor, targets }) => [anchor, ...targets])])];
   const identity = identityWeights(context.task.dimensions);
   const ranksOf = async (state: EncoderState) => {
-    const { judge, field } = judgeOf(context, await encodeByState(context, trainer, state, items), sample);
+    const { judge, field } = judgeOf(
+      context,
+      await encodeRows(context, (inputs) => trainer.embed(state, inputs), items),
+      sample,
+    );
     return (await judge.look(identity, field, { judgements })).ranks;
   };
   const before = await ranksOf(startingState(context.encoder.trained.weights));

@@ -78,6 +78,12 @@ function fewer(judged: readonly Judgement[], { task }: EncoderContext): Judgemen
 
 async function holdOutItems(context: EncoderContext): Promise<HoldOut> {
   const { graph, task, labels } = context;
+  if (context.encoderTask.active !== undefined && context.options.from === "base") {
+    throw new AttuneError(
+      "invalid_setting",
+      'The active generation has a tuned encoder, which views of items cannot be compared by in a training from the base: set from: "active"',
+    );
+  }
   if (labels.length < FOLDS * MINIMUM_ANCHORS) {
     throw new AttuneError(
       "not_enough_feedback",

@@ -45,7 +45,7 @@ export function lowRankWeights(
           const [a, b] = [values.get(down.name), values.get(up.name)];
           if (a === undefined || b === undefined) return [];
           const delta = graph.mul(graph.matMul(a, b), SCALE);
-          return [[name, graph.add(graph.initializer(`${name}.frozen`, tensor), delta)]];
+          return [[name, graph.add(graph.initializer(`frozen/${name}`, tensor), delta)]];
         }),
       ),
     merge: (values) =>

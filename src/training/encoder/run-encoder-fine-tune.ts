@@ -14,6 +14,7 @@ import type { EncoderTrainer } from "./encoder-trainer.js";
 import { lookInterval, type SavedTraining, type TrainedEncoder, trainEncoder } from "./encoder-training.js";
 import { everything, type HoldOut, holdOut } from "./hold-out.js";
 import type { EncoderGate, JobProgress, Trial } from "./job-progress.js";
+import { planOf } from "./plan.js";
 import { plannedSteps, sourceOf } from "./sources.js";
 import { checkWritten, writeTunedEncoder } from "./write-tuned-encoder.js";
 
@@ -42,7 +43,7 @@ export async function runEncoderFineTune(
   hooks.signal?.throwIfAborted();
   const context = await openEncoderContext(task, hooks, checkpointEveryMs);
   try {
-    const job = new EncoderJob(context, await context.checkpoints.load(hooks.log ?? (() => {})));
+    const job = new EncoderJob(context, await context.checkpoints.load(hooks.log ?? (() => {})), hooks);
     const result = await job.run();
     result.timings.totalMs = performance.now() - startedAt;
     result.peakMemoryBytes = peakMemoryBytes();
@@ -60,9 +61,12 @@ class EncoderJob {
   /** What the checkpoint holds of the training that was under way. */
   #saved: SavedTraining | undefined;
   #leader: readonly Float32Array[];
+  #announced = false;
+  readonly #onPlan: FineTuneHooks["onPlan"];
 
-  constructor(context: EncoderContext, checkpoint: Checkpoint<JobProgress> | undefined) {
+  constructor(context: EncoderContext, checkpoint: Checkpoint<JobProgress> | undefined, { onPlan }: FineTuneHooks) {
     this.#context = context;
+    this.#onPlan = onPlan;
     this.#progress = checkpoint?.progress ?? { trials: [] };
     this.#saved = checkpoint && savedTraining(checkpoint);
     this.#leader = checkpoint?.arrays.leader ?? [];
@@ -190,10 +194,20 @@ class EncoderJob {
     if (chosen === undefined) throw new Error(`There is no recipe ${recipe}`);
     const trainer = await openTrainer(this.#context, chosen);
     try {
+      await this.#announce(trainer);
       return await use(trainer);
     } finally {
       await trainer.close();
     }
+  }
+
+  /** Says what the job will take, once. */
+  async #announce(trainer: EncoderTrainer): Promise<void> {
+    if (this.#announced) return;
+    this.#announced = true;
+    const source = sourceOf(this.#context, everything(this.#context), ALL_STREAMS);
+    const plan = await planOf(this.#context, trainer, source);
+    this.#onPlan?.(plan);
   }
 
   async #save(training?: SavedTraining): Promise<void> {

@@ -81,12 +81,16 @@ export class StepMemory {
     };
     const { part, update } = this.#parts;
     const largest = Math.max(...parts.map(({ rows, tokens }) => part.peakBytes({ rows_0: rows, tokens_0: tokens })));
-    const encoding = Math.max(...parts.map((shape) => this.encoding(shape)));
+    const encoding = Math.max(...parts.map((shape) => this.#encodingAlive(shape)));
     return (SETS + 1) * this.#weights + ARENA * (update + largest + encoding);
   }
 
   /** Encoding alone. */
-  encoding({ rows, tokens }: PartShape): number {
+  encoding(shape: PartShape): number {
+    return ARENA * this.#encodingAlive(shape);
+  }
+
+  #encodingAlive({ rows, tokens }: PartShape): number {
     return this.#embed.peakBytes({ rows_0: rows, tokens_0: tokens });
   }
 }
