@@ -10,6 +10,7 @@ const BENCHES: Record<string, string> = {
   "fine-tune": "the learning loop on Banking77: figures before and after",
   learn: "what can be learnt: heads and encoders on Banking77, image encoders on Omniglot",
   engines: "what one training step of a head takes, by engine",
+  "step-cost": "what one training step of an encoder takes beside a forward pass",
   latency: "query latency at a fixed rate, idle and during a fine-tune",
   churn: "disk use while all items are replaced again and again",
   smoke: "every benchmark, tiny, on synthetic data",

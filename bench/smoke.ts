@@ -14,6 +14,7 @@ const TINY: Record<string, string> = {
   churn: "--count 500 --dimensions 64 --rounds 2",
   "fine-tune": "--data synthetic --count 400 --sizes 60 --seeds 1",
   engines: "--smoke",
+  "step-cost": "--smoke",
   latency: "--data synthetic --count 400 --triplets 60 --seconds 1",
 };
 

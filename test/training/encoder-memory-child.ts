@@ -37,7 +37,7 @@ async function main(rows: number, tokens: number, memoryMb: number | undefined):
   const anchors = Int32Array.from({ length: rows }, (_, i) => i);
   const negatives = new Float32Array(rows * rows).fill(1);
   let state = startingState(opened.encoder.trained.weights);
-  for (let step = 0; step < 4; step++) {
+  for (let step = 0; step < 3; step++) {
     const inputs = lengths.map((length): PreparedInput => {
       const count = step === 0 ? length : Math.max(1, length - random.integer(4));
       return { kind: "tokens", ids: Array.from({ length: count }, () => 6 + random.integer(7_000)), truncated: false };

@@ -98,7 +98,11 @@ export class EncoderTrainer {
     return cutBatch(lengths, {
       wholeParts: this.#wholeParts,
       equalLengths: inputs.equalLengths,
-      fitsWhole: (parts) => this.memory.whole(parts) <= memoryBytes,
+      // Where weights are most of it, parts take no less.
+      fitsWhole: (parts) => {
+        const bytes = this.memory.whole(parts);
+        return bytes <= memoryBytes || bytes <= this.memory.byParts([{ rows: 1, tokens: lengths.at(-1) ?? 1 }]);
+      },
       fitsPart: (part) => this.memory.byParts([part]) <= memoryBytes,
     });
   }
