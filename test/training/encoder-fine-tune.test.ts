@@ -114,6 +114,16 @@ test("feedback and augmentation are learnt from together", async (t) => {
   assert.equal(result.metrics.judgedBy, "similar");
 });
 
+test("with loss auto each recipe is tried on the validation part, and the best is judged and kept", async (t) => {
+  const world = new TextWorld(seedOf("auto", 59), 180);
+  const options = { loss: "auto", epochs: 3, promote: "always" } as const;
+  const task = await world.task(temporaryDirectory(t), { labels: world.labels() }, options);
+  const { tried, recipe, written } = await runFineTune(task);
+  assert.ok(written && tried !== undefined && tried.length > 1);
+  const best = tried.reduce((leader, each) => (each.validation > leader.validation ? each : leader));
+  assert.deepEqual([recipe.loss, recipe.learningRate], [best.loss, best.learningRate]);
+});
+
 /**
  * Runs a task and stops it the `pauses`-th time that it lets others in, be it in a training, a look or an evaluation.
  * @returns its result, where it ended before

@@ -26,6 +26,7 @@ async function main(taskFile: string): Promise<void> {
   lowerPriority(task.niceness);
   const result = await runFineTune(task, {
     signal: cancelled.signal,
+    log: (message) => console.error(message),
     onPlan: (plan) => void tell({ type: "plan", plan }),
     onProgress: (progress) => void tell({ type: "progress", progress }),
   });
