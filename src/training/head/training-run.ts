@@ -7,6 +7,7 @@ import type { TrainingLine } from "../feedback/training-lines.js";
 import { checkpointInterval, EarlyStopping } from "../gate/early-stopping.js";
 import { type Field, gains, type Judge } from "../gate/judge.js";
 import type { Judgement } from "../gate/judgement.js";
+import { WeightAverage } from "../optimizer/weight-average.js";
 import type { LossPoint } from "../task/fine-tune-task.js";
 import type { HeadContext } from "./head-context.js";
 import type { HeadTrainer } from "./head-trainer.js";
@@ -42,7 +43,7 @@ export interface Validation {
 const PATIENCE = 5;
 
 /**
- * Trains a head.
+ * Trains a head. What is looked at, and given in the end, is the moving mean of its weights: see `WeightAverage`.
  * @param validation where given, the head of the best look is returned, and training ends early when looks get no better
  * @throws fine_tune_failed when the loss or the weights are no finite numbers any more
  */
@@ -60,6 +61,8 @@ export async function trainHead(
   const look = validation && (await lookout(context, validation));
   const stopping = new EarlyStopping(start, PATIENCE);
   const interval = checkpointInterval(steps);
+  const average = new WeightAverage(start.length);
+  let averaged = start;
   const training = trainer.start(start);
   try {
     let losses: number[] = [];
@@ -73,17 +76,17 @@ export async function trainHead(
       const point: LossPoint = { step: training.steps, loss: meanOf(losses) };
       losses = [];
       curve.push(point);
+      averaged = average.add(await finiteWeights());
       if (look === undefined) continue;
-      const weights = await finiteWeights();
-      point.validation = await look(weights);
-      if (!stopping.look(training.steps, point.validation, () => weights)) break;
+      point.validation = await look(averaged);
+      if (!stopping.look(training.steps, point.validation, () => averaged)) break;
     }
     meter.drop(steps - training.steps);
     if (look !== undefined) {
       const { kept, steps: keptSteps, gain } = stopping.best;
       return { weights: kept, steps: keptSteps, gain, curve };
     }
-    return { weights: await finiteWeights(), steps: training.steps, gain: 0, curve };
+    return { weights: averaged, steps: training.steps, gain: 0, curve };
   } finally {
     training.release();
   }
