@@ -213,6 +213,24 @@ test("low-rank deltas begin at nothing, and merged they are the encoder that was
   assert.ok(largestDifference([after], [expected]) < 1e-5);
 });
 
+test("an encoder in half precision is trained in single precision", async (t) => {
+  const world = new TextWorld(seedOf("half", 41));
+  const [half, single] = [await openTrainer(t, { written: { dtype: "float16" } }), await openTrainer(t)];
+  const starts = (trainer: EncoderTrainer) => trainer.options.encoder.trained.weights.map(({ start }) => start);
+  assert.deepEqual(
+    half.options.encoder.trained.weights.map(({ name, shape }) => [name, shape]),
+    single.options.encoder.trained.weights.map(({ name, shape }) => [name, shape]),
+  );
+  const rounding = largestDifference(starts(half), starts(single));
+  assert.ok(rounding > 0 && rounding < 4e-3, `${rounding}`);
+  const rows = await batch(half, world, 0, 30);
+  const { state, report } = await half.step(startingState(half.options.encoder.trained.weights), rows, 1e-6);
+  assert.ok(Number.isFinite(report.loss));
+  // Half precision would round such a step away.
+  const moved = largestDifference(await weightsOf(state), starts(half));
+  assert.ok(moved > 1e-7 && moved < 1e-5, `${moved}`);
+});
+
 test("targets that name no matrix are refused with the names there are", async (t) => {
   const chosen: Chosen = { parameters: "low-rank", layers: 1, rank: 2, targets: ["query"] };
   await assert.rejects(openTrainer(t, { chosen }), (error: { code: string; message: string }) => {

@@ -101,6 +101,7 @@ export interface TextEncoderOptions {
   layers?: number;
   /** Leaves out the padding mask. */
   maskless?: boolean;
+  /** Of the weights as they are stored. @default "float32" */
   dtype?: "float32" | "float16";
 }
 
@@ -123,13 +124,21 @@ export function writeTextEncoder(directory: string, options: TextEncoderOptions 
   return `file:${directory}`;
 }
 
-function textModel({ seed = 1, layers = 2, maskless = false }: TextEncoderOptions): Uint8Array {
+/** The bits of a number in half precision, cut off: small enough ones become 0. */
+function halfBits(value: number): number {
+  const bits = new Uint32Array(Float32Array.of(value).buffer)[0]!;
+  const exponent = ((bits >>> 23) & 0xff) - 112;
+  return exponent <= 0 ? 0 : ((bits >>> 16) & 0x8000) | (exponent << 10) | ((bits >>> 13) & 0x3ff);
+}
+
+function textModel({ seed = 1, layers = 2, maskless = false, dtype = "float32" }: TextEncoderOptions): Uint8Array {
   const random = new Random(seed);
   const g = new GraphBuilder("small");
   const weight = (name: string, shape: number[], scale: number, offset = 0) => {
     const size = shape.reduce((product, each) => product * each, 1);
     const data = Float32Array.from({ length: size }, () => offset + scale * random.normal());
-    return g.initializer(name, { dtype: "float32", shape, data });
+    if (dtype === "float32") return g.initializer(name, { dtype, shape, data });
+    return g.cast(g.initializer(name, { dtype, shape, data: Uint16Array.from(data, halfBits) }), "float32");
   };
   const ids = g.input("input_ids", "int64", ["batch", "tokens"]);
   const mask = maskless ? undefined : g.input("attention_mask", "int64", ["batch", "tokens"]);
@@ -141,7 +150,7 @@ function textModel({ seed = 1, layers = 2, maskless = false }: TextEncoderOption
         g.matMul(x, g.transpose(g.matMul(x, weight(name("key.weight"), [WIDTH, WIDTH], 0.2)), [0, 2, 1])),
         0.25,
       );
-      if (mask !== undefined) scores = g.add(scores, g.unsqueeze(g.mul(g.sub(1, g.cast(mask, "float32")), -1e9), [1]));
+      if (mask !== undefined) scores = g.add(scores, g.unsqueeze(g.mul(g.sub(1, g.cast(mask, "float32")), -1e4), [1]));
       const mixed = g.matMul(g.softmax(scores), x);
       const wide = g.add(
         g.matMul(mixed, weight(name("in.weight"), [WIDTH, 24], 0.2)),

@@ -66,11 +66,11 @@ export interface FineTuneOptions {
 
   /** Which weights are trained. @default "all" */
   parameters: "all" | "last-layers" | "low-rank";
-  /** With `last-layers`: how many of the last groups of weights, at least 1. @default 1 */
+  /** With `last-layers`: how many of the last layers, as the names of weights and nodes tell them apart, at least 1. @default 1 */
   layers: number;
   /** With `low-rank`: rank of the deltas, at least 1. @default 8 */
   rank: number;
-  /** With `low-rank`: only matrices whose name contains one of these. @default every matrix of a matrix product */
+  /** With `low-rank`: only matrices whose name, or that of a node that reads them, contains one of these. @default every matrix of a matrix product */
   targets?: string[];
   /** The gradient's norm over all weights is limited to this, above 0. @default 1 */
   gradientClip: number;
@@ -78,7 +78,10 @@ export interface FineTuneOptions {
   warmup: number;
   /** Memory that a training step may take, in MiB; where a whole batch would take more it is worked off in parts. @default half of the machine's */
   memoryMb?: number;
-  /** What is learnt from: what people said, the items themselves, or both. @default "feedback" */
+  /**
+   * What is learnt from: what people said, the items themselves (views of one item are similar, those of different items are not), or both. From
+   * the items alone `info-nce` learns more than the default loss, the better the larger the batch. @default "feedback"
+   */
   source: "feedback" | "augmentation" | "both";
   /** With source `both`: the weight of the augmentation's loss beside the feedback's, above 0. @default .5 */
   augmentationWeight: number;
