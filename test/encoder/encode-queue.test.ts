@@ -259,6 +259,18 @@ describe("the encode queue of an image model", () => {
     await queue.drain();
   });
 
+  it("goes on with texts when all images that are ready were dropped", async () => {
+    const text = new CountingModel(false, 0.1);
+    const { queue, settled } = start({ text, image: new ImageModel(1) });
+    queue.add({ id: 1, inputs: images(4), priority: "bulk" });
+    queue.add({ id: 2, inputs: Array.from({ length: 300 }, () => "abcde"), priority: "bulk" });
+    // The images are decoded while the first texts run, and it is their turn next.
+    while (text.batches.length === 0) await sleep(1);
+    queue.cancel(1);
+    const [outcome] = await settled(1);
+    assert.equal(outcome!.id, 2);
+  });
+
   it("drops a cancelled request while its images are decoded, and drains", async () => {
     const model = new ImageModel(5);
     const { queue, settled, outcomes } = start({ image: model });

@@ -147,7 +147,8 @@ export class EncodeQueue {
       const run = this.#nextRun();
       if (run !== undefined) await this.#run(run);
       else if (this.#some(({ decoding }) => decoding > 0)) await this.#news();
-      else if (!this.#some(({ waiting }) => waiting.length > 0)) break;
+      // Where all that is ready of one modality was dropped, the other still has its turn.
+      else if (!this.#some(({ waiting, text, image }) => waiting.length + text.length + image.length > 0)) break;
     }
     this.#working = undefined;
   }
