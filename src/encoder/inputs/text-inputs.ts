@@ -14,7 +14,7 @@ const INPUTS: Record<string, (id: bigint, mask: bigint, position: bigint) => big
   position_ids: (_id, _mask, position) => position,
 };
 /** Of different lengths, so that a model with a fixed batch or length is found out when it is opened. */
-const PROBE_TEXTS = ["hello", "a probe of another length"];
+const PROBE_TEXTS = ["hello", "a probe of another length"] as const;
 
 /** Texts as token ids, padded on the right to the longest of a batch. */
 export class TextInputs implements ModelInputs {
@@ -77,8 +77,7 @@ export class TextInputs implements ModelInputs {
   }
 
   probes(): PreparedText[] {
-    const probes = PROBE_TEXTS.map((text) => this.prepareOne(text));
-    return this.equalLengths ? probes.slice(0, 1) : probes;
+    return PROBE_TEXTS.map((text) => this.prepareOne(this.equalLengths ? PROBE_TEXTS[0] : text));
   }
 }
 
