@@ -82,10 +82,10 @@ export class Graph {
     return this.#fresh("unknown", "");
   }
 
-  /** The name itself, or followed by a number where it is taken. */
+  /** The name that `options.name` should ask a node for: itself, or followed by a number where it is taken. */
   freeName(hint: string): string {
     let name = hint;
-    for (let count = 1; name === "" || this.#taken.has(name); count++) name = `${hint}_${count}`;
+    for (let count = 1; name === "" || this.#taken.has(`${this.#prefix}${name}`); count++) name = `${hint}_${count}`;
     return name;
   }
 
@@ -184,7 +184,7 @@ export class Graph {
     for (const input of [...inputs, ...captures.values()]) this.#check(input, name, opType);
     const node = { name, opType, domain, inputs, attributes, captures };
     const types = typeof outputs === "object" ? outputs : this.#outputTypes(node, outputs, known);
-    const values = types.map((type, at) => this.#define(at === 0 ? name : this.#reserve(`${name}:${at}`), type));
+    const values = types.map((type, at) => this.#define(at === 0 ? name : this.#further(name, at), type));
     const added: GraphNode = { ...node, outputs: values };
     this.#nodes.push(added);
     for (const value of values) this.#producers.set(value.name, added);
@@ -200,7 +200,7 @@ export class Graph {
     const present = this.#nodes[at]?.outputs ?? node.outputs;
     if (present.length >= count) return present;
     const types = this.#outputTypes(node, count, []).slice(present.length);
-    const added = types.map((type, more) => this.#define(this.#reserve(`${node.name}:${present.length + more}`), type));
+    const added = types.map((type, more) => this.#define(this.#further(node.name, present.length + more), type));
     const extended = { ...node, outputs: [...present, ...added] };
     this.#nodes[at] = extended;
     for (const value of extended.outputs) this.#producers.set(value.name, extended);
@@ -325,6 +325,13 @@ export class Graph {
     }
     this.#taken.add(name);
     return name;
+  }
+
+  /** A name for an output of a node other than the first; models from elsewhere may use `name:1` for something else. */
+  #further(name: string, at: number): string {
+    let free = `${name}:${at}`;
+    while (this.#taken.has(free)) free += "_";
+    return this.#reserve(free);
   }
 
   /** A name nobody has: the hint and a number; not yet reserved for constants, whose definition does that. */

@@ -207,7 +207,9 @@ class OrtSession implements Session, Holder {
     this.#session = undefined;
     await this.#last;
     for (const tensor of this.#onDevice) tensor.release();
-    for (const copier of this.#copiers.values()) await (await copier).release();
+    for (const copier of await Promise.allSettled(this.#copiers.values())) {
+      if (copier.status === "fulfilled") await copier.value.release();
+    }
     this.#copiers.clear();
     await session?.release();
   }

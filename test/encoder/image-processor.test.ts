@@ -163,7 +163,8 @@ const TIMM: [string, Config, Partial<ImagePreprocessing>][] = [
   [
     "squashing",
     { input_size: [3, 256, 192], crop_pct: 1, crop_mode: "squash", mean: HALF, std: HALF },
-    { size: { width: 192, height: 256 }, resize: { width: 192, height: 256 }, resampling: "bilinear" },
+    // As timm.data.resolve_data_config has it where a model's configuration is silent.
+    { size: { width: 192, height: 256 }, resize: { width: 192, height: 256 }, resampling: "bicubic" },
   ],
 ];
 

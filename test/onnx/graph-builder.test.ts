@@ -309,8 +309,9 @@ describe("differentiate", () => {
     const a = graph.input("a", "float32", [2]);
     const distance = graph.sqrt(graph.reduceSum(graph.mul(a, a)));
     const norm = graph.operator("ReduceL2", [a, graph.constant([0], "int64")], { keepdims: 0 });
+    const root = graph.pow(graph.reduceSum(graph.mul(a, a)), 0.5);
     const hinge = graph.relu(graph.reduceSum(a));
-    const loss = graph.sum([distance, norm, hinge, graph.reduceSum(graph.abs(a))]);
+    const loss = graph.sum([distance, norm, root, hinge, graph.reduceSum(graph.abs(a))]);
     graph.output(differentiate(graph, loss, [a])[0]!, "gradient");
     const { gradient } = await run(graph, { a: floats(0, 0) });
     assert.deepEqual([...gradient!.data], [0, 0]);

@@ -137,6 +137,15 @@ describe("a normalised model", () => {
     }
   });
 
+  it("takes an attribute of 0 that was not written", async () => {
+    const model = small(11, (w, y) => w.node("Softmax", [y], { axis: 0 }));
+    const bare = (each: NodeProto) =>
+      each.opType === "Softmax" ? { ...each, attribute: [{ name: "axis", type: 2 }] } : each;
+    const expected = await outputOf(model, { x: X });
+    const normal = normalizeModel(withGraph(model, { node: model.graph!.node!.map(bare) }));
+    assertClose(await outputOf(normal, { x: X }), expected, "softmax along everything");
+  });
+
   it("takes lists that were attributes as inputs, and every form of a constant", async () => {
     const w = new ModelWriter(11);
     const x = w.input("x", "float32", ["n", 3]);
@@ -209,6 +218,17 @@ describe("a normalised model", () => {
     assert.throws(() => normalizeModel({ ...model, functions: [functions[0]!, circle] }), refusal(/calls itself/));
     const older = { ...functions[1]!, opsetImport: [{ domain: "", version: 13 }] };
     assert.throws(() => normalizeModel({ ...model, functions: [functions[0]!, older] }), refusal(/"Once".*13.*17/));
+  });
+});
+
+describe("names of a model", () => {
+  it("may look like those that further outputs get here", async () => {
+    const model = small(17, (w, y) => {
+      const odd = w.node("Neg", [y], {}, "halves:1");
+      const [first, second] = w.nodes("Split", [odd, w.ints(1, 1)], 2, { axis: 1 }, "halves");
+      return w.node("Concat", [second!, first!], { axis: 1 });
+    });
+    assertClose(await outputOf(copyOf(normalizeModel(model), 2), { x: X }), await outputOf(model, { x: X }), "copy");
   });
 });
 

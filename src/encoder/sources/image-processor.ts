@@ -113,7 +113,7 @@ function ofTimm(settings: Settings): ImagePreprocessing {
   return {
     size: { width, height },
     resize: mode === "squash" ? larger : { shortestEdge: larger.height },
-    resampling: settings.resampling("interpolation") ?? "bilinear",
+    resampling: settings.resampling("interpolation") ?? "bicubic",
     scale: 1 / 255,
     mean: settings.perChannel("mean") ?? IMAGENET.mean,
     std: settings.perChannel("std") ?? IMAGENET.std,

@@ -23,8 +23,12 @@ async function openModels({ model, provider, threads }: EncoderWorkerData): Prom
     EncoderModel.open(description, { provider, threads, log: (message) => post({ type: "log", message }) });
   const main = await open(model);
   if (model.modality === "text" || model.textTower === undefined) return { main };
-  const text = await open(model.textTower);
+  const text = await open(model.textTower).catch(async (error) => {
+    await main.close();
+    throw error;
+  });
   if (text.dimensions === main.dimensions) return { main, text };
+  await Promise.all([main.close(), text.close()]);
   throw new AttuneError(
     "invalid_encoder",
     `${model.modelPath} gives ${main.dimensions} dimensions and ${model.textTower.modelPath} ${text.dimensions}: texts and images would not lie in one space.`,

@@ -31,7 +31,7 @@ const div: GradientRule = (context: GradientContext) => {
 
 /**
  * d(a^b) = b a^(b-1) da + a^b log(a) db. Where a is not positive the second term counts as 0, as its limit at a = 0, b > 0 is;
- * a constant b of 0, 1 or 2 has rules of its own, which are exact at a = 0.
+ * a constant b of 0, 1 or 2 has rules of its own, which are exact at a = 0, and one between 0 and 1 has the slope 0 there, as Sqrt has.
  */
 const pow: GradientRule = (context: GradientContext) => {
   const { graph, narrowGradient: gradient, output } = context;
@@ -42,6 +42,11 @@ const pow: GradientRule = (context: GradientContext) => {
     if (known === 1) return context.passedTo(base);
     if (known === 2) return context.sumTo(graph.mul(graph.mul(gradient, 2), base), base);
     const factor = exponent.dtype === base.dtype ? exponent : graph.cast(exponent, base.dtype);
+    if (known !== undefined && known > 0 && known < 1) {
+      const isZero = graph.equal(base, 0);
+      const slope = graph.mul(factor, graph.pow(graph.where(isZero, 1, base), graph.sub(factor, 1)));
+      return context.sumTo(graph.where(isZero, 0, graph.mul(gradient, slope)), base);
+    }
     return context.sumTo(graph.mul(gradient, graph.mul(factor, graph.pow(base, graph.sub(factor, 1)))), base);
   };
   const toExponent = () => {

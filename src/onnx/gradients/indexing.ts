@@ -73,9 +73,9 @@ const gatherND: GradientRule = (context: GradientContext) => {
   const { graph, gradient } = context;
   const [x, indices] = [context.input(0), context.input(1)];
   const depth = Number(indices.shape.at(-1));
-  if (context.integer("batch_dims", 0) !== 0) context.fail("batch_dims are not supported");
   return [
     () => {
+      if (context.integer("batch_dims", 0) !== 0) context.fail("batch_dims are not supported");
       const rest = context.dimensions(x, depth, x.shape.length);
       const sizes = context.dimensions(x, 0, depth);
       // Strides of the picked axes: the product of the sizes that follow.

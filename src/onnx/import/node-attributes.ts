@@ -7,8 +7,9 @@ export function attributeNamed(node: NodeProto, name: string): AttributeProto | 
 }
 
 export function integerNamed(node: NodeProto, name: string, fallback: number): number {
-  const value = attributeNamed(node, name)?.i;
-  return value === undefined ? fallback : int64ToNumber(value);
+  const attribute = attributeNamed(node, name);
+  // Some writers leave out a 0.
+  return attribute === undefined ? fallback : int64ToNumber(attribute.i ?? 0);
 }
 
 export function integersNamed(node: NodeProto, name: string): number[] | undefined {
