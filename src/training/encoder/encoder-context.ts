@@ -88,8 +88,17 @@ export function openTrainer(context: EncoderContext, recipe: Recipe): Promise<En
     weightDecay: options.weightDecay,
     provider,
     threads: task.threads,
-    memoryBytes: memoryLimit(options.memoryMb) - process.memoryUsage().rss,
+    memoryBytes: memoryLimit(options.memoryMb) - processBytes(encoder),
   });
+}
+
+/**
+ * About what the process holds before the first step: Node.js and ONNX Runtime, and the model read, decoded and in sessions. Not measured, since
+ * how a batch is cut, and with it the last bits of the weights, must not depend on it.
+ */
+function processBytes({ model }: TunableEncoder): number {
+  const weights = (model.graph?.initializer ?? []).reduce((sum, { rawData }) => sum + (rawData?.length ?? 0), 0);
+  return 96 * 2 ** 20 + 3.5 * weights;
 }
 
 /** Bytes that the process may take. @default half of the machine's memory */

@@ -35,8 +35,8 @@ export async function planOf(
     longest = Math.max(longest, lengths.at(-1) ?? 1);
   }
   const encoding = trainer.memory.encoding({ rows: rowsOfRun(inputs.modality, longest), tokens: longest });
-  const memoryBytes = process.memoryUsage().rss + bytes + encoding;
-  requireMemory(memoryBytes, memoryLimit(options.memoryMb), parts);
+  const memoryBytes = process.memoryUsage().rss + bytes + encoding + judgingBytes(context);
+  requireMemory(memoryBytes - judgingBytes(context), memoryLimit(options.memoryMb), parts);
   const recipes = recipesToTry(options, task.metric, base.scale).length;
   return {
     steps: Math.ceil((recipes * steps * (FOLDS - 2)) / FOLDS + steps),
@@ -45,6 +45,11 @@ export async function planOf(
     memoryBytes,
     provider: trainer.provider,
   };
+}
+
+/** Judging holds a block of 1,024 rows by up to 2,700 queries, before and after it is computed, and the rows that it reads again and again. */
+function judgingBytes({ base }: EncoderContext): number {
+  return 4 * (2 * 1_024 * 2_700 + Math.min(base.total, 20_000) * base.dimensions);
 }
 
 /** A little more than asked for is within what an estimate can tell. */

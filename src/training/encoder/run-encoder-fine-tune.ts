@@ -44,7 +44,7 @@ export async function runEncoderFineTune(
   const context = await openEncoderContext(task, hooks, checkpointEveryMs);
   try {
     const job = new EncoderJob(context, await context.checkpoints.load(hooks.log ?? (() => {})), hooks);
-    const result = await job.run();
+    const result = await job.run().finally(() => job.close());
     result.timings.totalMs = performance.now() - startedAt;
     result.peakMemoryBytes = peakMemoryBytes();
     await context.checkpoints.clear();
@@ -62,6 +62,7 @@ class EncoderJob {
   #saved: SavedTraining | undefined;
   #leader: readonly Float32Array[];
   #announced = false;
+  #open: { recipe: number; trainer: EncoderTrainer } | undefined;
   readonly #onPlan: FineTuneHooks["onPlan"];
 
   constructor(context: EncoderContext, checkpoint: Checkpoint<JobProgress> | undefined, { onPlan }: FineTuneHooks) {
@@ -106,16 +107,14 @@ class EncoderJob {
     const startedAt = performance.now();
     for (const recipe of this.#recipes.keys()) {
       if (recipe < this.#progress.trials.length) continue;
-      await this.#withTrainer(recipe, (trainer) => this.#try(recipe, split, trainer));
+      await this.#try(recipe, split, await this.#trainer(recipe));
     }
     const trial = this.#progress.leader ?? this.#progress.trials[0];
     if (trial === undefined) throw new Error("There is no recipe to train by");
     const trainedAt = performance.now();
-    const { decision, looks } = await this.#withTrainer(trial.recipe, async (trainer) => {
-      const { weights } = this.#context.encoder.trained;
-      const tuned = startingState(weights, this.#leader.length > 0 ? this.#leader : undefined);
-      return judgeEncoder(this.#context, trainer, tuned, split);
-    });
+    const { weights } = this.#context.encoder.trained;
+    const tuned = startingState(weights, this.#leader.length > 0 ? this.#leader : undefined);
+    const { decision, looks } = await judgeEncoder(this.#context, await this.#trainer(trial.recipe), tuned, split);
     const { trials } = this.#progress;
     return {
       ...decision,
@@ -157,9 +156,8 @@ class EncoderJob {
     const steps = Math.max(Math.round(share * planned), Math.min(planned, lookInterval(planned)));
     context.meter.begin("training", steps, "steps");
     if (this.#saved === undefined) await this.#save();
-    const trained = await this.#withTrainer(gate.trial.recipe, (trainer) =>
-      this.#train(trainer, { source, plannedSteps: planned, steps }),
-    );
+    const trainer = await this.#trainer(gate.trial.recipe);
+    const trained = await this.#train(trainer, { source, plannedSteps: planned, steps });
     const writeAt = performance.now();
     await writeTunedEncoder(context, trained.weights);
     const checkAt = performance.now();
@@ -189,16 +187,21 @@ class EncoderJob {
     return trainEncoder(this.#context, trainer, plan, saved, (training) => this.#save(training));
   }
 
-  async #withTrainer<Result>(recipe: number, use: (trainer: EncoderTrainer) => Promise<Result>): Promise<Result> {
+  /** The trainer of a recipe. One is open at a time: its sessions keep the memory that they once took. */
+  async #trainer(recipe: number): Promise<EncoderTrainer> {
+    if (this.#open?.recipe === recipe) return this.#open.trainer;
+    await this.close();
     const chosen = this.#recipes[recipe];
     if (chosen === undefined) throw new Error(`There is no recipe ${recipe}`);
     const trainer = await openTrainer(this.#context, chosen);
-    try {
-      await this.#announce(trainer);
-      return await use(trainer);
-    } finally {
-      await trainer.close();
-    }
+    this.#open = { recipe, trainer };
+    await this.#announce(trainer);
+    return trainer;
+  }
+
+  async close(): Promise<void> {
+    await this.#open?.trainer.close();
+    this.#open = undefined;
   }
 
   /** Says what the job will take, once. */
