@@ -5,6 +5,8 @@ import { modelProtoType } from "./proto-schema.js";
 
 /** Protobuf's limit for one message. */
 const MAX_BYTES = 2 ** 31;
+/** About what a node or a tensor takes beside its data: names, attributes, dimensions. */
+const BYTES_PER_PART = 512;
 
 /**
  * Serialises a model.
@@ -12,17 +14,18 @@ const MAX_BYTES = 2 ** 31;
  */
 export function encodeModel(model: ModelProto): Uint8Array {
   // Asked before writing: the writer would first fill that much memory.
-  const dataBytes = (model.graph?.initializer ?? []).reduce(
-    (sum, tensor) => sum + (tensor.rawData?.byteLength ?? 0),
-    0,
-  );
+  const { initializer = [], node = [] } = model.graph ?? {};
+  const dataBytes = initializer.reduce((sum, tensor) => sum + (tensor.rawData?.byteLength ?? 0), 0);
   if (dataBytes >= MAX_BYTES) {
     throw new AttuneError(
       "invalid_model",
       `The ONNX model cannot be written: its tensors hold ${dataBytes} bytes, and a protobuf message holds less than ${MAX_BYTES}.`,
     );
   }
-  return modelProtoType.encode(model as protobuf.Message).finish();
+  // Left to itself the writer doubles its buffer as it goes, and copies what it wrote at the end: three times the model.
+  const writer = protobuf.Writer.create();
+  writer.buf = Buffer.allocUnsafe(dataBytes + BYTES_PER_PART * (1 + initializer.length + node.length));
+  return modelProtoType.encode(model as protobuf.Message, writer).finish(true);
 }
 
 /**

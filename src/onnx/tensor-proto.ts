@@ -56,6 +56,14 @@ export function tensorOfProto(proto: TensorProto): TensorData {
   return { dtype, shape, data: hasRawData(proto) ? viewBytes(dtype, proto.rawData) : listed(dtype, proto) };
 }
 
+/** The same tensor, its raw data copied where `tensorOfProto` would have to at every reading: where a file put it at an odd place. */
+export function alignedProto(proto: TensorProto): TensorProto {
+  const dtype = dataTypeOfCode(proto.dataType ?? 0);
+  if (dtype === undefined || !hasRawData(proto) || proto.rawData.byteOffset % bytesPerElement(dtype) === 0)
+    return proto;
+  return { ...proto, rawData: new Uint8Array(proto.rawData) };
+}
+
 /** Checks a tensor's message without reading the data. @throws invalid_model as `tensorOfProto` */
 export function checkTensorProto(proto: TensorProto): Omit<TensorData, "data"> {
   const name = proto.name ?? "";

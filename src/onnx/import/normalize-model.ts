@@ -3,7 +3,7 @@ import { elementsOf } from "../data-type.js";
 import { MAX_OPSET, MIN_OPSET } from "../graph.js";
 import { int64ToNumber } from "../int64.js";
 import type { GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto } from "../proto.js";
-import { checkTensorProto, tensorToProto } from "../tensor-proto.js";
+import { alignedProto, checkTensorProto, tensorToProto } from "../tensor-proto.js";
 import { CONSTANT_MARK, tensorOfConstant } from "./constant-node.js";
 import { inlineFunctions } from "./inline-functions.js";
 import { opsetOf } from "./opset.js";
@@ -19,7 +19,7 @@ const MIN_IR_VERSION = 8;
 /**
  * A model made fit for reading and training, with the same inputs and outputs: of operator set 18 or above, in float32 where it was
  * float16, its functions inlined, constants and parameters as initializers, and Dropout, which does nothing outside of training,
- * as Identity. The given model is not touched; large tensors are shared with it.
+ * as Identity. The given model is not touched; tensors are shared with it, as far as they lie where a typed array can view them.
  *
  * @throws invalid_model when the operator set is older than 11 or not known yet, when a tensor's data lies in another file, is
  * sparse, damaged or of a type without a plain array, and for quantised models
@@ -104,7 +104,7 @@ function normalizeNode(node: NodeProto, opset: number): NodeProto {
 
 function checkedTensor(proto: TensorProto): TensorProto {
   checkTensorProto(proto);
-  return singleTensor(proto);
+  return alignedProto(singleTensor(proto));
 }
 
 function ranksOf({ input = [], output = [], valueInfo = [] }: GraphProto): Map<string, number> {
