@@ -71,23 +71,16 @@ export async function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}
   return finish(await readable(() => rgbOf(image), { name: format }), target, resampling);
 }
 
-/**
- * Resizes an image to exactly `size`. Results are Pillow's but for rounding where the image is small (below 65,536 pixels) or grows,
- * and for `nearest`. Where a larger one shrinks, libvips averages whole blocks of pixels before it weighs them: the finest texture
- * (noise) comes out up to 30 levels of 255 different, 4 in the mean, and what is smooth hardly at all.
- */
-export async function resizeImage(pixels: ImagePixels, size: Size, resampling: Resampling): Promise<ImagePixels> {
-  const { width, height, data } = pixels;
-  const image = sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false });
-  return finish(await rgbOf(shrink(image, pixels, size, resampling)), size, resampling);
-}
-
 function open(bytes: Uint8Array): Sharp {
   // The limit is our own, asked of the header; `failOn` makes a file that is cut short an error instead of grey rows.
   return sharp(bytes, { failOn: "truncated", limitInputPixels: false, sequentialRead: true, pages: 1 });
 }
 
-/** Shrinks each side that is to, in other threads; a small image is left to `finish`, as are all for `nearest`, which needs no means. */
+/**
+ * Shrinks each side that is to, in other threads; a small image (below 65,536 pixels) is left to `finish`, as are all for `nearest`,
+ * which needs no means. What `finish` gives is Pillow's but for rounding; here libvips averages whole blocks of pixels before it weighs
+ * them: the finest texture (noise) comes out up to 30 levels of 255 different, 4 in the mean, and what is smooth hardly at all.
+ */
 function shrink(image: Sharp, size: Size, target: Size, resampling: Resampling): Sharp {
   const width = Math.min(size.width, target.width);
   const height = Math.min(size.height, target.height);

@@ -6,7 +6,6 @@ export {
   type ImageHeader,
   type ImageLimits,
   inspectImage,
-  resizeImage,
 } from "./decode-image.js";
 export { FORMAT_NAMES, formatOf, type ImageFormat } from "./formats.js";
 export type { ImagePixels } from "./image-pixels.js";

@@ -7,7 +7,7 @@ import { hasOmniglot, loadOmniglot } from "../../bench/support/omniglot.js";
 import { sha256 } from "../../src/encoder/files.js";
 import { type ImagePreprocessing, openModelInputs, type PreparedInput } from "../../src/encoder/index.js";
 import { describePatchCnn, preparePatchCnn } from "../../src/encoder/patch-cnn/prepare.js";
-import { decodeImage, type ImagePixels, resizeImage } from "../../src/image/index.js";
+import { decodeImage, type ImagePixels } from "../../src/image/index.js";
 import {
   decodeModel,
   type ModelProto,
@@ -17,6 +17,7 @@ import {
 } from "../../src/onnx/index.js";
 import { openSession, type Session, type Tensor } from "../../src/runtime/index.js";
 import { Random } from "../../src/vector/index.js";
+import { resizeImage } from "../image/support/resize-image.js";
 import { checkModel } from "../onnx/zoo/check-model.js";
 import { seedOf } from "../support/seed.js";
 

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { cropCentre, type ImagePixels, type Resampling, resizeImage, type Size } from "../../src/image/index.js";
+import { cropCentre, type ImagePixels, type Resampling, type Size } from "../../src/image/index.js";
 import { Random } from "../../src/vector/index.js";
 import { seedOf } from "../support/seed.js";
 import { naiveResize, pixelsOf } from "./support/naive-resize.js";
+import { resizeImage } from "./support/resize-image.js";
 
 const random = new Random(seedOf("resizing", 3));
 const noise = (size: Size) => pixelsOf(size, () => random.integer(256));
