@@ -60,6 +60,6 @@ export function refuseNode(node: GraphNode): never {
   const type = node.domain === "" ? node.opType : `${node.domain}.${node.opType}`;
   throw new AttuneError(
     "invalid_model",
-    `Node "${node.name}" (${type}) has no gradient rule, and lies between the loss and a trained parameter.${node.domain === "" ? "" : ` ${UNOPTIMISED}`}`,
+    `Node "${node.origin}" (${type}) has no gradient rule, and lies between the loss and a trained parameter.${node.domain === "" ? "" : ` ${UNOPTIMISED}`}`,
   );
 }

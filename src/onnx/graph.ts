@@ -27,6 +27,8 @@ export interface GraphOptions {
 export interface NodeOptions {
   /** @default the operator's type and a number */
   readonly name?: string;
+  /** What messages call the node, where it comes from another model. @default its name */
+  readonly origin?: string;
   /** Domain of the operator. @default "" (ONNX's own) */
   readonly domain?: string;
   /** Types of the outputs as known from elsewhere, for what inference does not find out. */
@@ -182,7 +184,7 @@ export class Graph {
     const { domain = "", known = [], captures = new Map() } = options;
     const name = options.name === undefined ? this.#fresh(opType) : this.#reserve(`${this.#prefix}${options.name}`);
     for (const input of [...inputs, ...captures.values()]) this.#check(input, name, opType);
-    const node = { name, opType, domain, inputs, attributes, captures };
+    const node = { name, origin: options.origin ?? name, opType, domain, inputs, attributes, captures };
     const types = typeof outputs === "object" ? outputs : this.#outputTypes(node, outputs, known);
     const values = types.map((type, at) => this.#define(at === 0 ? name : this.#further(name, at), type));
     const added: GraphNode = { ...node, outputs: values };
@@ -291,10 +293,10 @@ export class Graph {
     }
   }
 
-  #unknownOperator({ name, opType, domain }: Omit<GraphNode, "outputs">): never {
+  #unknownOperator({ origin, opType, domain }: Omit<GraphNode, "outputs">): never {
     throw new AttuneError(
       "invalid_model",
-      `Node "${name}" (${domain === "" ? "" : `${domain}.`}${opType}): the operator is not known here, nor are the types of its outputs. ${UNOPTIMISED}`,
+      `Node "${origin}" (${domain === "" ? "" : `${domain}.`}${opType}): the operator is not known here, nor are the types of its outputs. ${UNOPTIMISED}`,
     );
   }
 

@@ -46,6 +46,8 @@ export type Attributes = Readonly<Record<string, AttributeValue | undefined>>;
 /** A node of a graph under construction. An optional input that is left out is undefined. */
 export interface GraphNode {
   readonly name: string;
+  /** What people know it by, in messages: its name in the model that it was imported from, else `name`. */
+  readonly origin: string;
   readonly opType: string;
   readonly domain: string;
   readonly inputs: readonly (Value | undefined)[];

@@ -111,7 +111,7 @@ describe("a fine-tune of an encoder fails, and its collection goes on, where the
         "unsupported",
         encodeModel(tableModel(17, (writer, x) => writer.node("Softsign", [meanOfTokens(writer, x)], {}, "/head/act"))),
       ),
-      /\/head\/act" \(Softsign\) has no gradient rule/,
+      /"\/head\/act" \(Softsign\) has no gradient rule/,
     ],
   };
   for (const [number, [name, [spec, reason]]] of Object.entries(refusals).entries()) {

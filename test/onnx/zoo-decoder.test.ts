@@ -1,33 +1,15 @@
 import { describe, it } from "node:test";
-import type { Tensor } from "../../src/runtime/index.js";
 import { checkModel } from "./zoo/check-model.js";
 import { ModelWriter } from "./zoo/model-writer.js";
+import { TEXTS, TEXTS_SHAPE, VOCABULARY } from "./zoo/texts.js";
 
 /* Decoders that embed a text by its last token, in the node patterns that torch.onnx.export writes, with random weights. */
 
 const WIDTH = 8;
 const HEADS = 2;
 const PER_HEAD = WIDTH / HEADS;
-const VOCABULARY = 11;
 const CONTEXT = 6;
 const LOWEST = -3.4028234663852886e38;
-
-const int64 = (values: number[][]): Tensor => ({
-  dtype: "int64",
-  shape: [values.length, values[0]!.length],
-  data: BigInt64Array.from(values.flat(), BigInt),
-});
-const FEEDS = {
-  input_ids: int64([
-    [1, 5, 3, 10],
-    [7, 5, 0, 0],
-  ]),
-  attention_mask: int64([
-    [1, 1, 1, 1],
-    [1, 1, 0, 0],
-  ]),
-};
-const BATCH = ["batch_size", "sequence_length"];
 
 /** Position of the last token that the mask keeps: (batch). */
 function lastPositions(w: ModelWriter, mask: string): string {
@@ -44,8 +26,8 @@ function pickRows(w: ModelWriter, x: string, positions: string): string {
 /** GPT-2: one Gemm over flattened rows for queries, keys and values, and a stored triangle that is cut to the length. */
 function gpt2(opset: number): ModelWriter {
   const w = new ModelWriter(opset);
-  const ids = w.input("input_ids", "int64", BATCH);
-  const mask = w.input("attention_mask", "int64", BATCH);
+  const ids = w.input("input_ids", "int64", TEXTS_SHAPE);
+  const mask = w.input("attention_mask", "int64", TEXTS_SHAPE);
   const [batch, length] = [w.size(ids, 0), w.size(ids, 1)];
   const norm = (x: string, name: string) => {
     const parameters = [w.weight(`${name}.weight`, [WIDTH], 1), w.weight(`${name}.bias`, [WIDTH])];
@@ -104,8 +86,8 @@ function splitOf(opset: number): { split?: number[]; num_outputs?: number } {
 /** Llama and Qwen: RMS norm in parts, rotary positions, keys and values shared by heads, SwiGLU, a causal mask from ranges. */
 function llama(): ModelWriter {
   const w = new ModelWriter(17);
-  const ids = w.input("input_ids", "int64", BATCH);
-  const mask = w.input("attention_mask", "int64", BATCH);
+  const ids = w.input("input_ids", "int64", TEXTS_SHAPE);
+  const mask = w.input("attention_mask", "int64", TEXTS_SHAPE);
   const [batch, length] = [w.size(ids, 0), w.size(ids, 1)];
   const rmsNorm = (x: string, name: string) => {
     const mean = w.reduceMean(w.node("Pow", [w.cast(x, "float32"), w.constant(2)]), [-1]);
@@ -173,7 +155,7 @@ describe("decoders as exported", () => {
   for (const [name, write] of decoders) {
     it(name, async () => {
       const writer = write();
-      await checkModel({ model: writer.model(), feeds: FEEDS, weights: writer.weights.keys(), rank: 2 });
+      await checkModel({ model: writer.model(), feeds: TEXTS, weights: writer.weights.keys(), rank: 2 });
     });
   }
 });

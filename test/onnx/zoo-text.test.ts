@@ -1,7 +1,7 @@
 import { describe, it } from "node:test";
-import type { Tensor } from "../../src/runtime/index.js";
 import { checkModel } from "./zoo/check-model.js";
 import { ModelWriter } from "./zoo/model-writer.js";
+import { TEXTS, TEXTS_SHAPE, VOCABULARY } from "./zoo/texts.js";
 
 /*
  * Text encoders in the node patterns that torch.onnx.export and optimum write, with random weights: two texts of four and two
@@ -11,26 +11,8 @@ import { ModelWriter } from "./zoo/model-writer.js";
 const WIDTH = 8;
 const HEADS = 2;
 const PER_HEAD = WIDTH / HEADS;
-const VOCABULARY = 11;
 const MAX_POSITIONS = 6;
 const LOWEST = -3.4028234663852886e38;
-
-const int64 = (values: number[][]): Tensor => ({
-  dtype: "int64",
-  shape: [values.length, values[0]!.length],
-  data: BigInt64Array.from(values.flat(), BigInt),
-});
-const FEEDS = {
-  input_ids: int64([
-    [1, 5, 3, 10],
-    [7, 5, 0, 0],
-  ]),
-  attention_mask: int64([
-    [1, 1, 1, 1],
-    [1, 1, 0, 0],
-  ]),
-};
-const BATCH = ["batch_size", "sequence_length"];
 
 interface Style {
   readonly norm: "whole" | "decomposed";
@@ -127,8 +109,8 @@ class TextWriter extends ModelWriter {
 /** BERT as optimum exports it up to opset 16: scores divided, and a mask of very negative numbers added. */
 function bert(opset: number, style: Style): TextWriter {
   const w = new TextWriter(opset, style);
-  const ids = w.input("input_ids", "int64", BATCH);
-  const mask = w.input("attention_mask", "int64", BATCH);
+  const ids = w.input("input_ids", "int64", TEXTS_SHAPE);
+  const mask = w.input("attention_mask", "int64", TEXTS_SHAPE);
   const kept = w.cast(w.unsqueeze(w.unsqueeze(mask, [1]), [2]), "float32");
   const bias = w.node("Mul", [w.node("Sub", [w.constant(1), kept]), w.constant(LOWEST)]);
   const types = w.node("ConstantOfShape", [w.node("Shape", [ids])], {
@@ -154,8 +136,8 @@ function bert(opset: number, style: Style): TextWriter {
 /** BERT as torch exports its scaled_dot_product_attention: shapes expanded by a Where chain, and a pooler of Gemm and Tanh. */
 function bertSdpa(): TextWriter {
   const w = new TextWriter(17, { norm: "whole", gelu: "erf" });
-  const ids = w.input("input_ids", "int64", BATCH);
-  const mask = w.input("attention_mask", "int64", BATCH);
+  const ids = w.input("input_ids", "int64", TEXTS_SHAPE);
+  const mask = w.input("attention_mask", "int64", TEXTS_SHAPE);
   const [batch, length] = [w.size(mask, 0), w.size(mask, 1)];
   // expand(batch, 1, length, length), where -1 would stand for "as it is".
   const wanted = w.shape(batch, 1, length, length);
@@ -191,7 +173,7 @@ function bertSdpa(): TextWriter {
 /** DistilBERT: the mask is compared, laid out and expanded to the scores, which are filled by Where. */
 function distilbert(): TextWriter {
   const w = new TextWriter(14, { norm: "decomposed", gelu: "erf" });
-  const ids = w.input("input_ids", "int64", BATCH);
+  const ids = w.input("input_ids", "int64", TEXTS_SHAPE);
   const mask = w.input("attention_mask", "int64", ["mask_batch", "mask_length"]);
   let x = w.norm(w.embeddings(ids), "embeddings.LayerNorm");
   const [batch, length] = [w.size(x, 0), w.size(x, 1)];
@@ -215,8 +197,8 @@ function distilbert(): TextWriter {
 /** MPNet: a bias of learned numbers by the distance of positions, in buckets that grow with its logarithm. */
 function mpnet(): TextWriter {
   const w = new TextWriter(13, { norm: "decomposed", gelu: "erf" });
-  const ids = w.input("input_ids", "int64", BATCH);
-  const mask = w.input("attention_mask", "int64", BATCH);
+  const ids = w.input("input_ids", "int64", TEXTS_SHAPE);
+  const mask = w.input("attention_mask", "int64", TEXTS_SHAPE);
   // Positions count from 2 on, over the tokens that are no padding (0).
   const seen = w.node("Cast", [w.node("Not", [w.node("Equal", [ids, w.constant(0, "int64")])])], { to: 6 });
   const counted = w.node("Mul", [w.node("CumSum", [seen, w.constant(1, "int64")]), seen]);
@@ -252,8 +234,8 @@ function mpnet(): TextWriter {
 /** ALBERT: narrow embeddings projected up, one layer used twice, queries, keys and values by one split product, and Einsum. */
 function albert(): TextWriter {
   const w = new TextWriter(12, { norm: "decomposed", gelu: "tanh" });
-  const ids = w.input("input_ids", "int64", BATCH);
-  const mask = w.input("attention_mask", "int64", BATCH);
+  const ids = w.input("input_ids", "int64", TEXTS_SHAPE);
+  const mask = w.input("attention_mask", "int64", TEXTS_SHAPE);
   let x = w.linear(w.embeddings(ids, 4), "embedding_hidden_mapping_in", 4, WIDTH);
   const kept = w.cast(w.unsqueeze(w.unsqueeze(mask, [1]), [2]), "float32");
   const bias = w.node("Mul", [w.node("Sub", [w.constant(1), kept]), w.constant(-10000)]);
@@ -287,7 +269,7 @@ describe("text encoders as exported", () => {
   for (const [name, write, rank] of encoders) {
     it(name, async () => {
       const writer = write();
-      await checkModel({ model: writer.model(), feeds: FEEDS, weights: writer.weights.keys(), rank });
+      await checkModel({ model: writer.model(), feeds: TEXTS, weights: writer.weights.keys(), rank });
     });
   }
 });

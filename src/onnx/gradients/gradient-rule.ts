@@ -66,7 +66,7 @@ export class GradientContext {
   fail(reason: string): never {
     throw new AttuneError(
       "invalid_model",
-      `Node "${this.node.name}" (${this.node.opType}) cannot be differentiated: ${reason}.`,
+      `Node "${this.node.origin}" (${this.node.opType}) cannot be differentiated: ${reason}.`,
     );
   }
 

@@ -130,6 +130,7 @@ class Import {
       output.length,
       {
         name: this.graph.freeName(`${this.#prefix}${label}`),
+        origin: label,
         domain,
         known: output.map((name, at) => this.#knownType(this.#infos.get(name)) ?? this.#branchType(node, at)),
         captures: new Map([...captured].map((name) => [name, this.#value(name)])),

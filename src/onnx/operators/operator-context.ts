@@ -27,7 +27,7 @@ export class OperatorContext {
 
   /** @throws invalid_model always, naming the node */
   fail(reason: string): never {
-    throw new AttuneError("invalid_model", `Node "${this.node.name}" (${this.node.opType}): ${reason}.`);
+    throw new AttuneError("invalid_model", `Node "${this.node.origin}" (${this.node.opType}): ${reason}.`);
   }
 
   /** A name for a dimension that nothing known determines. */
