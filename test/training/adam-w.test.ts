@@ -15,7 +15,7 @@ test("AdamW agrees with the paper's algorithm, written as loops in float64, over
   const vector = (name: string) => graph.input(name, "float32", [size]);
   const scalar = (name: string) => graph.input(name, "float32", []);
   const state = { parameter: vector("parameter"), mean: vector("mean"), variance: vector("variance") };
-  const factors = { stepSize: scalar("stepSize"), rootCorrection: scalar("rootCorrection"), keep: scalar("keep") };
+  const factors = { stepSize: scalar("stepSize"), epsilon: scalar("epsilon"), keep: scalar("keep") };
   const next = adamWStep(graphOperations(graph), state, vector("gradient"), factors);
   for (const name of ["parameter", "mean", "variance"] as const) graph.output(next[name], `next ${name}`);
   const session = await openSession(encodeModel(graph.model()), { provider: "cpu", threads: 1 });
@@ -41,7 +41,7 @@ test("AdamW agrees with the paper's algorithm, written as loops in float64, over
       variance: tensor(fed.variance, [size]),
       gradient: tensor(Float32Array.from(gradient), [size]),
       stepSize: tensor(Float32Array.of(numbers.stepSize), []),
-      rootCorrection: tensor(Float32Array.of(numbers.rootCorrection), []),
+      epsilon: tensor(Float32Array.of(numbers.epsilon), []),
       keep: tensor(Float32Array.of(numbers.keep), []),
     });
     fed = {

@@ -264,7 +264,7 @@ test("a gradient longer than the limit is cut to it", async (t) => {
       [`variance_${i}`, tensor(new Float32Array(start.length), [...shape])],
     ]),
   );
-  const scalars = { stepSize: 0.1, rootCorrection: 1, keep: 1 };
+  const scalars = { stepSize: 0.1, epsilon: 1e-8, keep: 1 };
   const result = await session.run({
     ...feeds,
     ...Object.fromEntries(Object.entries(scalars).map(([name, value]) => [name, tensor(Float32Array.of(value), [])])),

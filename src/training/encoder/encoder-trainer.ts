@@ -190,13 +190,13 @@ export class EncoderTrainer {
   }
 
   #updateFeeds(state: EncoderState, rate: number): Record<string, Fed> {
-    const { stepSize, rootCorrection, keep } = adamWFactors(state.steps + 1, rate, this.options.weightDecay);
+    const { stepSize, epsilon, keep } = adamWFactors(state.steps + 1, rate, this.options.weightDecay);
     return {
       ...numbered("weight", state.weights),
       ...numbered("mean", state.means),
       ...numbered("variance", state.variances),
       stepSize: scalar(stepSize),
-      rootCorrection: scalar(rootCorrection),
+      epsilon: scalar(epsilon),
       keep: scalar(keep),
     };
   }

@@ -29,7 +29,7 @@ export interface StepGraphOptions {
 /*
  * Names in the graphs below. In: `weight_I`, `mean_I`, `variance_I` of trained weight I and AdamW's moments; `part_K/...` the
  * encoder's inputs; `anchors_J`, `positives_J` (int32, n) and `negatives_J` (n, rows) of objective J; scalars `stepSize`,
- * `rootCorrection`, `keep` (see `adamWFactors`). Out: `loss`, `gradientNorm` (before clipping), `nextWeight_I`, `nextMean_I`, `nextVariance_I`.
+ * `epsilon`, `keep` (see `adamWFactors`). Out: `loss`, `gradientNorm` (before clipping), `nextWeight_I`, `nextMean_I`, `nextVariance_I`.
  */
 
 /**
@@ -123,7 +123,7 @@ function update(
     const scalar = (name: string) => graph.input(name, "float32", []);
     const factors: AdamWFactors<Value> = {
       stepSize: scalar("stepSize"),
-      rootCorrection: scalar("rootCorrection"),
+      epsilon: scalar("epsilon"),
       keep: scalar("keep"),
     };
     const norm = graph.sqrt(graph.sum(gradients.map((gradient) => sumOfSquares(graph, gradient))));
@@ -138,7 +138,7 @@ function update(
         variance: graph.input(`variance_${i}`, "float32", shape),
       };
       const keep = decays ? factors.keep : undefined;
-      const next = adamWStep(ops, state, graph.mul(gradient, clip), { ...factors, keep });
+      const next = adamWStep(ops, state, gradient, { ...factors, keep }, clip);
       graph.output(next.parameter, `nextWeight_${i}`);
       graph.output(next.mean, `nextMean_${i}`);
       graph.output(next.variance, `nextVariance_${i}`);

@@ -86,7 +86,7 @@ class OnnxHeadTraining implements HeadTraining {
       margin: scalar(recipe.margin),
       temperature: scalar(recipe.temperature),
       stepSize: scalar(factors.stepSize),
-      rootCorrection: scalar(factors.rootCorrection),
+      epsilon: scalar(factors.epsilon),
       keep: scalar(factors.keep),
     };
     const { tensors, held } = await this.#session.runHolding(feeds, HELD);

@@ -23,7 +23,7 @@ export interface StepGraphOptions {
  * pulls it back there, so the decay is the penalty on the distance from the identity.
  *
  * In: `rows` (R, d), base vectors; `anchors` and `positives` (n, int32) and `negatives` (n, R), see `Batch`;
- * `deviation`, `mean`, `variance` (d, d); scalars `margin`, `temperature`, `stepSize`, `rootCorrection`, `keep` (see `adamWFactors`).
+ * `deviation`, `mean`, `variance` (d, d); scalars `margin`, `temperature`, `stepSize`, `epsilon`, `keep` (see `adamWFactors`).
  * Out: `loss` (scalar), `nextDeviation`, `nextMean`, `nextVariance` (d, d).
  */
 export function stepModel(options: StepGraphOptions): Uint8Array {
@@ -47,7 +47,7 @@ export function stepModel(options: StepGraphOptions): Uint8Array {
   const value = batchLoss(ops, loss, batch, settings);
   const [gradient] = differentiate(graph, value, [state.parameter]);
   if (gradient === undefined) throw new Error("differentiate returned no gradient for the one parameter");
-  const factors = { stepSize: scalar("stepSize"), rootCorrection: scalar("rootCorrection"), keep: scalar("keep") };
+  const factors = { stepSize: scalar("stepSize"), epsilon: scalar("epsilon"), keep: scalar("keep") };
   const next = adamWStep(ops, state, gradient, factors);
   graph.output(value, "loss");
   graph.output(next.parameter, "nextDeviation");

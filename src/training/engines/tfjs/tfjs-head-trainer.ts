@@ -61,7 +61,7 @@ class TfjsHeadTraining implements HeadTraining {
       const { value, grad } = tf.valueAndGrad(this.#lossOn(batch, base))(this.#state.parameter);
       const scalars = {
         stepSize: tf.scalar(factors.stepSize),
-        rootCorrection: tf.scalar(factors.rootCorrection),
+        epsilon: tf.scalar(factors.epsilon),
         keep: tf.scalar(factors.keep),
       };
       return { loss: value, ...adamWStep<Tensor>(tensorflowOperations(tf), this.#state, grad, scalars) };
