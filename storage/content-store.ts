@@ -146,7 +146,7 @@ export class ContentStore {
     const write = async () => {
       for (const [hash, bytes] of waiting) {
         const path = this.path(hash);
-        if (await hasSize(path, bytes.length)) continue;
+        if (await holds(path, hash, bytes.length)) continue;
         await this.#makeDirectory(dirname(path));
         await this.#write(path, bytes);
         changed.add(dirname(path));
@@ -209,8 +209,11 @@ function lost(path: string, problem: string): StorageError {
   );
 }
 
-async function hasSize(path: string, bytes: number): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.size === bytes;
+/** Whether this content is in the file, undamaged: sending content again is how a damaged file is mended. */
+async function holds(path: string, hash: string, bytes: number): Promise<boolean> {
+  if ((await stat(path).catch(() => undefined))?.size !== bytes) return false;
+  const found = await readFile(path).catch(() => undefined);
+  return found !== undefined && contentHash(found) === hash;
 }
 
 async function namesIn(directory: string): Promise<string[]> {

@@ -1,4 +1,4 @@
-import { copyFile, link, rm } from "node:fs/promises";
+import { copyFile, link, open, rm } from "node:fs/promises";
 
 /** Errors of file systems that have no hard links, or no more of them for this file. */
 const NO_LINKS: ReadonlySet<string | undefined> = new Set([
@@ -10,7 +10,10 @@ const NO_LINKS: ReadonlySet<string | undefined> = new Set([
   "ENOSYS",
 ]);
 
-/** Gives a file a second name, in place of what that name stood for, so that its content outlives the first; a copy where the file system has no links. */
+/**
+ * Gives a file a second name, in place of what that name stood for, so that its content outlives the first; a copy, synced, where the
+ * file system has no links.
+ */
 export async function linkFile(existing: string, name: string): Promise<void> {
   await rm(name, { force: true });
   try {
@@ -18,5 +21,7 @@ export async function linkFile(existing: string, name: string): Promise<void> {
   } catch (error) {
     if (!NO_LINKS.has((error as NodeJS.ErrnoException).code)) throw error;
     await copyFile(existing, name);
+    const copy = await open(name, "r+");
+    await copy.sync().finally(() => copy.close());
   }
 }

@@ -100,6 +100,9 @@ export class Collection {
       state.log.info(`Collection ${state.record.name}: ${leftovers} files that nothing refers to were removed.`);
     const jobs = await JobBook.open(state.storage, state.tables, (job) => isResumable(job, state.directory));
     await collectJobFolders(state.directory, jobs.resumable());
+    // Rows beyond the last item go, unless a training that was cut off is to read them again.
+    const { rows } = state.base;
+    if (jobs.resumable().length === 0) await rows.truncate(Math.min(labels.bound, rows.rows()));
     const { threads, trainingThreads, trainingProvider, niceness } = options;
     const training = { threads, trainingThreads, trainingProvider, niceness };
     const parts: FineTuneParts = { state, writer, labels, jobs, feedback, ...training };

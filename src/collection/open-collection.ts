@@ -116,7 +116,6 @@ export async function openCollectionState(record: CollectionRecord, parts: OpenP
     sequence,
   };
   await repairBaseRows(repaired);
-  await base.rows.truncate(Math.min(labels.bound, base.rows.rows()));
   const active = await openGeneration(stored, repaired, {
     niceness: 0,
     threads: parts.threads,

@@ -32,7 +32,7 @@ function contentFolder(directory: string): string {
 function filesOf(directory: string): string[] {
   const root = contentFolder(directory);
   return readdirSync(root, { recursive: true, encoding: "utf8" })
-    .filter((name) => statSync(join(root, name)).isFile())
+    .filter((name) => statSync(join(root, name), { throwIfNoEntry: false })?.isFile())
     .map((name) => name.replace("/", ""))
     .sort();
 }
@@ -107,6 +107,27 @@ test("writers of the same images side by side leave each image once, and deletio
   await photos.deleteItems({ filter: {} });
   await settled(() => filesOf(directory).length === 0);
   assert.deepEqual(filesOf(directory), []);
+});
+
+test("images are deleted though others are being read all the time", async (t) => {
+  const database = await openDatabase(t, { durability: "os" });
+  const photos = await photoCollection(t, database);
+  const items = Array.from({ length: 12 }, (_, i) => ({ id: `p${i}`, image: base64(plain("green", -i)) }));
+  await photos.upsert(items);
+  let reading = true;
+  let reads = 0;
+  const reader = async (id: string) => {
+    for (; reading; reads++) {
+      const { file } = await photos.itemImage(id);
+      assert.equal(base64(file!.bytes), items[Number(id.slice(1))]!.image);
+    }
+  };
+  const readers = [reader("p0"), reader("p1"), reader("p0")];
+  await photos.deleteItems({ ids: items.slice(2).map(({ id }) => id) });
+  await settled(() => filesOf(database.directory).length === 2);
+  reading = false;
+  await Promise.all(readers);
+  assert.equal(filesOf(database.directory).length, 2, `after ${reads} reads`);
 });
 
 test("nothing of a collection outlives its deletion, whatever images were on their way into it", async (t) => {

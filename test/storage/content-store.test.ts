@@ -32,6 +32,19 @@ test("content lies in a file named by its SHA-256, and the same content lies the
   assert.deepEqual(await store.read(hash), bytes);
 });
 
+test("content sent again mends a file that was damaged or cut short", async (t) => {
+  const directory = temporaryDirectory(t);
+  const store = new ContentStore(directory, "fsync");
+  const { hash } = contentOf("a picture");
+  await store.put([contentOf("a picture")]);
+  for (const damage of ["a pictuer", "\0".repeat(9), "a pic"]) {
+    writeFileSync(store.path(hash), damage);
+    await assert.rejects(store.read(hash), { code: "content_lost" });
+    await store.put([contentOf("a picture")]);
+    assert.equal(String(await store.read(hash)), "a picture");
+  }
+});
+
 test("a file stays while anything refers to it, and goes with the last reference", async (t) => {
   const directory = temporaryDirectory(t);
   const store = new ContentStore(directory, "os");

@@ -57,6 +57,12 @@ export class EmbeddingSpace {
     await this.reach(now);
   }
 
+  /** Those of `labels` (ascending) that have a row: the last ones may have been deleted before `fill` came to them. */
+  withRows(labels: Uint32Array): Uint32Array {
+    const missing = labels.findIndex((label) => label >= this.rows.rows());
+    return missing < 0 ? labels : labels.slice(0, missing);
+  }
+
   /** Labels whose rows should be there and lie beyond the end of the file, which only a lost or cut file can cause. */
   lost(): number[] {
     const { table } = this.parts;

@@ -101,9 +101,11 @@ export class LiveGeneration {
 
   /** Brings in what the collection has seen since `this.sequence`; `now` is the sequence that `table` shows. */
   async catchUp(table: ItemTable, now: number, onDone?: OnDone): Promise<void> {
-    const changed = table.changedSince(this.sequence);
+    const news = table.changedSince(this.sequence);
     const gone = Uint32Array.from(this.indexed.clone().andNot(table.live));
     await this.space.fill(now, onDone);
+    // What was deleted meanwhile may have no row, or an empty one: the next time it is gone.
+    const changed = this.space.withRows(news);
     await applyHead(this.parts.head, changed, this.space.rows, this.rows, onDone);
     await this.add(changed);
     await this.remove(gone);

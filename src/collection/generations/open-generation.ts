@@ -43,11 +43,13 @@ export async function openGeneration(
       head = await Head.open(headFile(directory, number), rules.dimensions, options.threads);
     }
     // Taken in one turn of the event loop, so that they belong together.
-    const live = table.snapshot();
+    const items = table.snapshot();
     const sequence = parts.sequence;
     const changed = table.changedSince(stored.rowsSequence);
     await space.fill(sequence, options.onEmbedded);
-    await applyHead(head, changed, space.rows, rows, options.onEmbedded);
+    await applyHead(head, space.withRows(changed), space.rows, rows, options.onEmbedded);
+    const labels = space.withRows(items.labels);
+    const live = { labels, sequences: items.sequences.slice(0, labels.length) };
     const index = await openHnswIndex({
       rows: { path: rows.path, dimensions: rules.dimensions },
       metric: rules.metric,
@@ -60,7 +62,6 @@ export async function openGeneration(
       onCompacted: options.onCompacted,
       log: (message: string) => log.info(message),
     });
-    const { labels } = live;
     const checkpointed = stored.rowsSequence;
     return new LiveGeneration({ number, space, ownSpace, head, rows, index, labels, sequence, checkpointed });
   } catch (error) {

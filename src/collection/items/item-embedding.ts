@@ -22,10 +22,12 @@ export interface Refusal {
  * again, and vectors are what they are.
  */
 export async function embedItems(contents: readonly ItemContent[], state: CollectionState): Promise<EmbeddedItems> {
-  const { active, rules } = state;
-  const { space } = active;
+  const { rules } = state;
   const unchanged = rules.modality === "vector" ? new Set<string>() : await unchangedOf(contents, state);
   const fresh = contents.filter(({ id, vector }) => vector === undefined && !unchanged.has(id));
+  // Taken and used in one turn of the event loop: a generation that nobody uses is closed once another is active.
+  const { active } = state;
+  const { space } = active;
   const rows = fresh.length === 0 ? [] : await active.use(() => embedEach(fresh, space.embedder, rules.dimensions));
   const rowOf = new Map(fresh.map((content, i) => [content, rows[i]]));
   const embedded: EmbeddedItems = { mutations: [], refused: [] };

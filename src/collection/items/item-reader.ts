@@ -1,5 +1,5 @@
 import type { Filter, Item, ItemList, ScrollItems } from "../../../schemas/index.js";
-import type { ItemRecord, StoredImage } from "../../../storage/index.js";
+import type { ItemRecord } from "../../../storage/index.js";
 import { AttuneError } from "../../errors/index.js";
 import { formatOf } from "../../image/index.js";
 import type { CollectionState } from "../collection-state.js";
@@ -36,15 +36,10 @@ export class ItemReader {
 
   /** The image of an item. @throws item_not_found, content_not_found, internal when its file is lost */
   async imageOf(id: string, isKnown?: IsKnown): Promise<ImageFile> {
-    // The file stays while this reads, whoever replaces the item meanwhile.
-    const done = this.state.content.keep();
-    try {
-      const record = this.state.table.labelOf(id) === undefined ? undefined : await this.state.tables.items.get(id);
-      if (record === undefined) throw itemNotFound(id);
-      if (record.image !== undefined) return await this.readImage(record.image, isKnown);
-    } finally {
-      done();
-    }
+    // Read and held in one turn of the event loop: whoever replaces the item lets go of its image later.
+    const record = this.state.table.labelOf(id) === undefined ? undefined : this.state.tables.items.getSync(id);
+    if (record === undefined) throw itemNotFound(id);
+    if (record.image !== undefined) return this.readImage(record.image.hash, isKnown);
     throw new AttuneError(
       "content_not_found",
       `The item ${JSON.stringify(id.slice(0, 80))} has no image: this is ${anOrA(this.state.rules.modality)} collection.`,
@@ -53,22 +48,24 @@ export class ItemReader {
 
   /** An image of an item or of feedback by its hash. @throws content_not_found, internal when its file is lost */
   async contentOf(hash: string, isKnown?: IsKnown): Promise<ImageFile> {
-    const done = this.state.content.keep();
-    try {
-      if (this.state.content.has(hash)) return await this.readImage({ hash }, isKnown);
-    } finally {
-      done();
-    }
+    if (this.state.content.has(hash)) return this.readImage(hash, isKnown);
     throw new AttuneError(
       "content_not_found",
       `There is no image ${JSON.stringify(hash.slice(0, 80))}: no item and no feedback of this collection refers to it.`,
     );
   }
 
-  private async readImage({ hash }: Pick<StoredImage, "hash">, isKnown: IsKnown = () => false): Promise<ImageFile> {
+  /** Holds the file while it reads, and only that one: many who read must not keep what others delete. */
+  private async readImage(hash: string, isKnown: IsKnown = () => false): Promise<ImageFile> {
     if (isKnown(hash)) return { hash };
-    const bytes = await this.state.content.read(hash);
-    return { hash, file: { bytes, type: formatOf(bytes)?.mediaType ?? "application/octet-stream" } };
+    const { content } = this.state;
+    const letGo = content.hold([hash]);
+    try {
+      const bytes = await content.read(hash);
+      return { hash, file: { bytes, type: formatOf(bytes)?.mediaType ?? "application/octet-stream" } };
+    } finally {
+      letGo();
+    }
   }
 
   /** Items in the order of `ids`; unknown ids are left out. @throws batch_too_large */

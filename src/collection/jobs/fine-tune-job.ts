@@ -16,7 +16,7 @@ import { type CollectionState, changeRecord, type StoredGeneration, type StoredJ
 import type { FeedbackStore } from "../feedback/feedback-store.js";
 import { modelFile } from "../generations/generation-files.js";
 import { collectGenerations, type SwitchParts, switchTo } from "../generations/generation-switch.js";
-import { takeSnapshot } from "./fine-tune-snapshot.js";
+import { assertFresh, takeSnapshot } from "./fine-tune-snapshot.js";
 import { type FineTuneSnapshot, readResult, readSnapshot, writeResult } from "./job-folder.js";
 import type { JobReport } from "./job-report.js";
 import { reportOf } from "./training-report.js";
@@ -33,6 +33,7 @@ export interface FineTuneParts extends SwitchParts {
  * A fine-tune from its snapshot of the feedback to the switch. Training, the gate and re-embedding happen in a child process;
  * what it wrote becomes a generation only when the gate passed (or `promote` says otherwise). What the job's folder holds already is
  * not done again: a job that was cut off goes on.
+ * @throws job_not_resumable when what it began with is not there any more
  */
 export async function runFineTuneJob(
   job: StoredJob,
@@ -43,7 +44,10 @@ export async function runFineTuneJob(
   const { state, jobs } = parts;
   const folder = jobDirectory(state.directory, job.number);
   report.progress("training", { done: 0, total: 0, unit: "steps" });
-  const snapshot = (await readSnapshot(folder)) ?? (await prepare(folder, job, parts, report, signal));
+  const kept = await readSnapshot(folder);
+  // An activation may have come first.
+  if (kept !== undefined) await assertFresh(kept, job, state);
+  const snapshot = kept ?? (await prepare(folder, job, parts, report, signal));
   const result = (await readResult(folder)) ?? (await train(folder, snapshot, job, parts, report, signal));
   const { trainingMs, evaluatingMs, reEmbeddingMs } = result.timings;
   report.measured({ trainingMs, evaluatingMs, reEmbeddingMs });

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { FineTuneOptions } from "../../../schemas/index.js";
 import { encoderFile, generationVectorsFile, headFile } from "../../../storage/index.js";
+import { AttuneError } from "../../errors/index.js";
 import type { ProviderChoice } from "../../runtime/index.js";
 import type { EncoderTask, FineTuneTask } from "../../training/index.js";
-import type { CollectionState, StoredGeneration } from "../collection-state.js";
+import type { CollectionState, StoredGeneration, StoredJob } from "../collection-state.js";
 import type { FeedbackStore } from "../feedback/feedback-store.js";
 import type { OnDone } from "../generations/embedding-space.js";
 import { type ExtraReference, Numbering, numberFeedback } from "./feedback-numbers.js";
@@ -37,6 +38,7 @@ export async function takeSnapshot(
   const active = await state.tables.generations.get(state.active.number);
   // Images that feedback or items let go of are there until they are linked.
   const done = state.content.keep();
+  let contents: TaskContents | undefined;
   try {
     // Taken in one turn of the event loop, so that all of it belongs together.
     const { sequence, table } = state;
@@ -46,10 +48,8 @@ export async function takeSnapshot(
     await state.base.fill(sequence, onFilled);
 
     const tunesEncoder = settings.options.scope === "encoder";
-    const contents = tunesEncoder
-      ? await TaskContents.create(path("contents.jsonl"), path("images"), state)
-      : undefined;
-    if (contents !== undefined) {
+    if (tunesEncoder) {
+      contents = await TaskContents.create(path("contents.jsonl"), path("images"), state);
       const there = await contents.writeItems(ids, labels);
       // What was deleted or replaced meanwhile is caught up with in the end, like all that is written from now on.
       ids = ids.filter((_, i) => there[i]);
@@ -59,7 +59,7 @@ export async function takeSnapshot(
     const numbered = numberFeedback(pieces, (reference) => numbering.of(reference));
     const { extra } = numbering;
     await contents?.writeExtra(extra);
-    await contents?.close();
+    await contents?.sync();
 
     await writeFile(path("labels.u32"), labels, FLUSH);
     await writeFile(path("feedback.json"), JSON.stringify(numbered), FLUSH);
@@ -91,6 +91,7 @@ export async function takeSnapshot(
     return snapshot;
   } finally {
     done();
+    await contents?.close();
   }
 }
 
@@ -150,17 +151,24 @@ async function embedExtra(
   return rows;
 }
 
-/** Why a snapshot cannot be gone on from, if so: what the training compares with or starts from has changed. */
-export async function staleness(
+/** Refuses a snapshot when what the training compares with or starts from has changed. @throws job_not_resumable */
+export async function assertFresh(
   snapshot: FineTuneSnapshot,
-  options: FineTuneOptions,
+  { id, options }: StoredJob,
   state: CollectionState,
-): Promise<string | undefined> {
+): Promise<void> {
   const { number } = state.active;
   if (snapshot.activeGeneration !== number) {
-    return `generation ${snapshot.activeGeneration} was active when it began, and generation ${number} is now`;
+    const began = `generation ${snapshot.activeGeneration} was active when it began`;
+    throw notResumable(id, `${began}, and generation ${number} is now`);
   }
   const active = await state.tables.generations.get(number);
   const model = await startingModel(options, active, state);
-  return isDeepStrictEqual(model, snapshot.task.encoder?.model) ? undefined : "the encoder's files have changed";
+  if (!isDeepStrictEqual(model, snapshot.task.encoder?.model)) {
+    throw notResumable(id, "the encoder's files have changed");
+  }
+}
+
+export function notResumable(id: string, why: string): AttuneError {
+  return new AttuneError("job_not_resumable", `The job ${id} cannot be resumed: ${why}. Start a new fine-tune.`);
 }

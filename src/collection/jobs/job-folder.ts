@@ -1,5 +1,5 @@
 import { access, readdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { jobDirectory, jobsDirectory, writeFileAtomic } from "../../../storage/index.js";
 import type { FineTuneResult, FineTuneTask } from "../../training/index.js";
 import type { StoredJob } from "../collection-state.js";
@@ -33,6 +33,8 @@ export async function readSnapshot(folder: string): Promise<FineTuneSnapshot | u
   try {
     const snapshot = JSON.parse(await readFile(join(folder, SNAPSHOT_FILE), "utf8")) as FineTuneSnapshot;
     const { task, taskFile } = snapshot;
+    // A copied or moved data directory must not train in the folders of the first.
+    if (dirname(resolve(taskFile)) !== resolve(folder)) return undefined;
     const { encoder } = task;
     const extra = [task.extraRows?.path, encoder?.contents, encoder?.active?.extraVectors];
     const files = [taskFile, task.rows, task.liveLabels, task.feedback, join(folder, IDS_FILE), ...extra];

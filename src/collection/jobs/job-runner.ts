@@ -5,7 +5,7 @@ import { AttuneError } from "../../errors/index.js";
 import { changeRecord, type StoredJob } from "../collection-state.js";
 import { switchTo } from "../generations/generation-switch.js";
 import { type FineTuneParts, runFineTuneJob } from "./fine-tune-job.js";
-import { staleness } from "./fine-tune-snapshot.js";
+import { assertFresh, notResumable } from "./fine-tune-snapshot.js";
 import { hasEnded, publicJob } from "./job-book.js";
 import { isResumable, readSnapshot } from "./job-folder.js";
 import { JobReport } from "./job-report.js";
@@ -36,24 +36,20 @@ export class JobRunner {
     this.assertNoFineTune();
     const given = this.parts.jobs.resumable();
     const job = await this.enqueue("fine-tune", options);
-    for (const { number } of given) {
-      await this.removeFolder(number);
-      await this.parts.jobs.change(number, { resumable: false, reason: `Given up for job ${job.id}.` });
-    }
+    for (const each of given) await this.giveUp(each, { reason: `Given up for job ${job.id}.` });
     return job;
   }
 
   /** Puts a job that was cut off back to work. @throws fine_tune_not_found, job_not_resumable, job_running, shutting_down */
   async resume(id: string): Promise<StoredJob> {
     const { jobs, state } = this.parts;
+    const snapshot = await readSnapshot(jobDirectory(state.directory, jobs.get(id).number));
+    if (snapshot !== undefined && jobs.get(id).resumable === true) await assertFresh(snapshot, jobs.get(id), state);
+    // As it is now: it may have been given up while that was looked at.
     const job = jobs.get(id);
-    const snapshot = job.resumable === true ? await readSnapshot(jobDirectory(state.directory, job.number)) : undefined;
-    const fault =
-      snapshot === undefined
-        ? `${hasEnded(job) ? `it ended as ${job.status}` : `it is ${job.status}`}, and nothing of it is kept`
-        : await staleness(snapshot, job.options, state);
-    if (fault !== undefined) {
-      throw new AttuneError("job_not_resumable", `The job ${id} cannot be resumed: ${fault}. Start a new fine-tune.`);
+    if (snapshot === undefined || job.resumable !== true) {
+      const how = hasEnded(job) ? `it ended as ${job.status}` : `it is ${job.status}`;
+      throw notResumable(id, `${how}, and nothing of it is kept`);
     }
     this.assertOpen();
     this.assertNoFineTune();
@@ -71,7 +67,10 @@ export class JobRunner {
   /** Asks a job to stop; a queued one ends at once. @throws fine_tune_not_found, job_finished */
   async cancel(id: string): Promise<Job> {
     const job = this.parts.jobs.get(id);
-    if (job.resumable === true) return this.giveUp(job);
+    if (job.resumable === true) {
+      await this.giveUp(job, { status: "cancelled", reason: CANCELLED });
+      return publicJob(this.parts.jobs.get(id));
+    }
     const controller = this.controllers.get(job.number);
     if (controller === undefined || hasEnded(job)) {
       throw new AttuneError("job_finished", `The job ${id} has ended (${job.status}) and cannot be cancelled.`);
@@ -130,11 +129,12 @@ export class JobRunner {
     if (this.closed) throw new AttuneError("shutting_down", "The collection is being closed; no job begins any more.");
   }
 
-  /** A job that was cut off is not gone on with. */
-  private async giveUp(job: StoredJob): Promise<Job> {
-    await this.removeFolder(job.number);
-    await this.parts.jobs.change(job.number, { status: "cancelled", reason: CANCELLED, resumable: false });
-    return publicJob(this.parts.jobs.get(job.id));
+  /** A job that was cut off is not gone on with. Seen at once, so that nobody resumes it meanwhile. */
+  private async giveUp({ number }: StoredJob, change: Partial<StoredJob>): Promise<void> {
+    const given = { ...change, resumable: false };
+    this.parts.jobs.show(number, given);
+    await this.parts.jobs.change(number, given);
+    await this.removeFolder(number);
   }
 
   private removeFolder(number: number): Promise<void> {

@@ -1,6 +1,6 @@
 import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
-import { linkFile } from "../../../storage/index.js";
+import { linkFile, syncDirectory } from "../../../storage/index.js";
 import type { CollectionState } from "../collection-state.js";
 import type { ExtraReference } from "./feedback-numbers.js";
 
@@ -53,9 +53,14 @@ export class TaskContents {
     await this.write(contents, "query");
   }
 
-  async close(): Promise<void> {
+  /** Brings what was written to the disk. */
+  async sync(): Promise<void> {
     await this.file.sync();
-    await this.file.close();
+    await syncDirectory(this.folder);
+  }
+
+  close(): Promise<void> {
+    return this.file.close();
   }
 
   private async write(contents: readonly Content[], role: "item" | "query"): Promise<void> {
