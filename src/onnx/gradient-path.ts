@@ -9,18 +9,21 @@ import type { GraphNode, Value } from "./value.js";
  * The values on the paths along which gradients flow from targets back to parameters, both included: through floating outputs, and
  * only through those inputs that the operator's rule has a gradient for. An operator without a rule counts as one that passes
  * gradients to all its floating inputs, and is told to `unsupported`. The graph is left as it is.
+ *
+ * @param ends Nodes whose inputs are not followed. @default none
  */
 export function gradientPath(
   graph: GraphBuilder,
   parameters: Iterable<Value>,
   targets: Iterable<Value>,
   unsupported: (node: GraphNode) => void = () => {},
+  ends: (node: GraphNode) => boolean = () => false,
 ): Set<Value> {
   const dependent = dependents(graph, parameters);
   const path = new Set([...targets].filter((target) => dependent.has(target)));
   for (const node of graph.nodes.toReversed()) {
     const inputs = readsOf(node).filter((input) => dependent.has(input));
-    if (inputs.length === 0 || !node.outputs.some((output) => path.has(output))) continue;
+    if (inputs.length === 0 || ends(node) || !node.outputs.some((output) => path.has(output))) continue;
     const rule = ruleOf(node);
     if (rule === undefined) {
       unsupported(node);

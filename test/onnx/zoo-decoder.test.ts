@@ -101,7 +101,9 @@ function llama(): ModelWriter {
 
   const range = w.node("Range", [w.constant(0, "int64"), length, w.constant(1, "int64")]);
   const positions = w.cast(w.unsqueeze(w.unsqueeze(range, [0]), [1]), "float32");
-  const frequencies = w.node("Expand", [w.constantMatrix([1, PER_HEAD / 2, 1], [1, 0.1]), w.ints(1, PER_HEAD / 2, 1)]);
+  // A buffer of the model, which its exporter may store beside the weights.
+  const inverse = w.buffer("rotary_emb.inv_freq", "float32", [1, PER_HEAD / 2, 1], [1, 0.1]);
+  const frequencies = w.node("Expand", [inverse, w.ints(1, PER_HEAD / 2, 1)]);
   const angles = w.node("Transpose", [w.node("MatMul", [frequencies, positions])], { perm: [0, 2, 1] });
   const both = w.node("Concat", [angles, angles], { axis: -1 });
   const [cosine, sine] = ["Cos", "Sin"].map((opType) => w.unsqueeze(w.node(opType, [both]), [1]));

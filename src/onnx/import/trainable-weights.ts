@@ -4,7 +4,7 @@ import { gradientPath } from "../gradient-path.js";
 import { GraphBuilder } from "../graph-builder.js";
 import type { ModelProto } from "../proto.js";
 import type { TensorData } from "../tensor-proto.js";
-import type { Value } from "../value.js";
+import type { GraphNode, Value } from "../value.js";
 import { CONSTANT_MARK } from "./constant-node.js";
 import { importModel } from "./import-model.js";
 
@@ -18,8 +18,8 @@ export interface TrainableWeight {
 
 /**
  * The floating initializers from which a differentiable path leads to one of the outputs, in the order in which the model first
- * uses them: those of its first layers come first. What was a Constant node, and single numbers, are left out: they belong to the
- * architecture.
+ * uses them: those of its first layers come first. What was a Constant node, single numbers, and what leads there only as an angle (the
+ * frequencies of rotary positions, which a few steps of an optimizer would ruin) are left out: they belong to the architecture.
  *
  * An operator that cannot be differentiated does not end a path here; `differentiate` refuses it by name.
  *
@@ -30,7 +30,7 @@ export function trainableWeights(model: ModelProto, outputs: readonly string[]):
   const graph = new GraphBuilder("weights");
   const imported = importModel(graph, model);
   const targets = outputs.map((name) => imported.outputs.get(name) ?? refuseOutput(name, imported.outputs.keys()));
-  const path = gradientPath(graph, imported.initializers.values(), targets);
+  const path = gradientPath(graph, imported.initializers.values(), targets, undefined, takesAngles);
   const names = new Map<Value, string>();
   const constants = constantNames(model);
   for (const [name, value] of imported.initializers) {
@@ -48,6 +48,10 @@ export function trainableWeights(model: ModelProto, outputs: readonly string[]):
     "invalid_model",
     `The model has no weights to train: no floating tensor stored in it leads to ${outputs.map((name) => `"${name}"`).join(", ")}.`,
   );
+}
+
+function takesAngles({ opType, domain }: GraphNode): boolean {
+  return domain === "" && (opType === "Sin" || opType === "Cos");
 }
 
 function constantNames(model: ModelProto): Set<string> {

@@ -82,13 +82,6 @@ export class ModelWriter {
     return this.node("Constant", [], { value: { tensor: { dtype, shape, data: elementsOf(dtype, values) } } });
   }
 
-  /** A Constant node of any shape. */
-  constantMatrix(shape: number[], values: number[]): string {
-    return this.node("Constant", [], {
-      value: { tensor: { dtype: "float32", shape, data: Float32Array.from(values) } },
-    });
-  }
-
   ints(...values: number[]): string {
     return this.constant(values, "int64");
   }
