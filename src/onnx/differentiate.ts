@@ -45,6 +45,10 @@ function backward(graph: GraphBuilder, loss: Value, path: ReadonlySet<Value>): M
     if (incoming.every((gradient) => gradient === undefined)) continue;
     if (!node.inputs.some((input) => input !== undefined && path.has(input))) continue;
     const context = new GradientContext(graph, node, incoming);
+    // The rule of Split alone gathers the gradients of all outputs.
+    if (node.opType !== "Split" && incoming.slice(1).some((gradient) => gradient !== undefined)) {
+      context.fail("more of its outputs than the first lead to the loss");
+    }
     for (const [input, gradient] of inputGradients(context, path)) {
       const known = gradients.get(input);
       gradients.set(input, known === undefined ? gradient : graph.add(known, gradient));

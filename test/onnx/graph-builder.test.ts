@@ -293,6 +293,14 @@ describe("differentiate", () => {
     assert.equal(graph.nodes.length, before, "the graph is as it was");
   });
 
+  it("refuses an operator of whose outputs more than the first lead to the loss", () => {
+    const graph = new GraphBuilder("statistics");
+    const x = graph.input("x", "float32", [2, 3]);
+    const [y, , inverse] = graph.node("LayerNormalization", [x, graph.constant([1, 1, 1])], {}, 3, { name: "norm" });
+    const loss = graph.reduceSum(graph.mul(y!, inverse!));
+    assert.throws(() => differentiate(graph, loss, [x]), refusal(/Node "norm" \(LayerNormalization\).*outputs/));
+  });
+
   it("refuses a loss that is no floating scalar, or does not depend on a parameter", () => {
     const graph = new GraphBuilder("losses");
     const x = graph.input("x", "float32", [3]);
