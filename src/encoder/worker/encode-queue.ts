@@ -3,6 +3,7 @@ import { AttuneError } from "../../errors/index.js";
 import type { EncoderInput } from "../encoder.js";
 import type { PreparedInput } from "../inputs/model-inputs.js";
 import type { Modality } from "../model-description.js";
+import { type EncodeRequest, type Item, type Lane, openLane, type Pending } from "./encode-lane.js";
 import type { Priority } from "./protocol.js";
 
 /** The part of a model that the queue needs. */
@@ -19,53 +20,10 @@ export interface BatchModel {
 /** The models by what they read; all give the same number of dimensions. */
 export type BatchModels = Partial<Record<Modality, BatchModel>>;
 
-export interface EncodeRequest {
-  id: number;
-  /** Each of a kind that there is a model for. */
-  inputs: readonly EncoderInput[];
-  priority: Priority;
-}
-
 export interface QueueEvents {
   onEncoded(id: number, vectors: Float32Array, counts: { truncated: number; tokens: number }): void;
   /** An input of this request cannot be read, or the model failed on it. */
   onFailed(id: number, error: unknown): void;
-}
-
-interface Pending extends EncodeRequest {
-  vectors: Float32Array;
-  /** Inputs before this one are prepared, or being prepared. */
-  taken: number;
-  remaining: number;
-  truncated: number;
-  tokens: number;
-  /** Cancelled, failed, or refused: its inputs are skipped. */
-  dropped: boolean;
-}
-
-interface Item {
-  request: Pending;
-  row: number;
-  prepared: PreparedInput;
-  /** What it costs a run: tokens of a text; an image is one. */
-  size: number;
-}
-
-/** Requests of one priority: inputs waiting, and those that are prepared. */
-interface Lane {
-  waiting: Pending[];
-  /** Tokenized texts, the longest first. */
-  text: Item[];
-  /** Decoded images, in the order they were. */
-  image: Item[];
-  /** How many of each are prepared ahead. */
-  windows: Record<Modality, number>;
-  /** Images being decoded. */
-  decoding: number;
-  /** Whether images wait for others that are being decoded, to make a run of the target time. */
-  patient: boolean;
-  /** What ran last: the other goes first, so that neither waits for ever. */
-  last: Modality;
 }
 
 const MODALITIES: readonly Modality[] = ["text", "image"];
@@ -312,9 +270,4 @@ export class EncodeQueue {
     this.cancel(request.id);
     this.events.onFailed(request.id, error);
   }
-}
-
-function openLane(texts: number, images: number, patient: boolean): Lane {
-  const windows = { text: texts, image: images };
-  return { waiting: [], text: [], image: [], windows, decoding: 0, patient, last: "image" };
 }
