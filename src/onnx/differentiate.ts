@@ -1,5 +1,5 @@
 import { AttuneError } from "../errors/index.js";
-import { isFloating } from "./data-type.js";
+import { isFloating } from "./format/data-type.js";
 import { gradientPath, refuseNode, ruleOf } from "./gradient-path.js";
 import { GradientContext, isNarrower } from "./gradients/index.js";
 import type { GraphBuilder } from "./graph-builder.js";

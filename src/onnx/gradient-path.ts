@@ -1,5 +1,5 @@
 import { AttuneError } from "../errors/index.js";
-import { isFloating } from "./data-type.js";
+import { isFloating } from "./format/data-type.js";
 import { GradientContext, type GradientRule, gradientRuleOf } from "./gradients/index.js";
 import { UNOPTIMISED } from "./graph.js";
 import type { GraphBuilder } from "./graph-builder.js";

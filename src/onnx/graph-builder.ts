@@ -1,8 +1,8 @@
 import { AttuneError } from "../errors/index.js";
-import { type DataType, dataTypeCode, elementsOf } from "./data-type.js";
+import { type DataType, dataTypeCode, elementsOf } from "./format/data-type.js";
+import { tensorToProto } from "./format/tensor-proto.js";
 import { ImageGraph } from "./image-graph.js";
 import { formatShape, mayEqual, type Shape } from "./shape.js";
-import { tensorToProto } from "./tensor-proto.js";
 import { float, type Value } from "./value.js";
 
 /** A value, or a number that becomes a scalar constant of the other operand's type. */

@@ -1,11 +1,11 @@
 import { AttuneError } from "../errors/index.js";
-import { attributeToProto } from "./attribute.js";
-import { type DataType, dataTypeCode, elementsOf, type TypedArray } from "./data-type.js";
+import { attributeToProto } from "./format/attribute.js";
+import { type DataType, dataTypeCode, elementsOf, type TypedArray } from "./format/data-type.js";
+import type { AttributeProto, ModelProto, NodeProto, ValueInfoProto } from "./format/proto.js";
+import { renameGraph } from "./format/rename.js";
+import { type TensorData, tensorToProto } from "./format/tensor-proto.js";
 import { inferenceOf, MAX_CONTENT, OperatorContext } from "./operators/index.js";
-import type { AttributeProto, ModelProto, NodeProto, ValueInfoProto } from "./proto.js";
-import { renameGraph } from "./rename.js";
 import { type Dimension, formatShape, isUnknown, mayEqual, type Shape } from "./shape.js";
-import { type TensorData, tensorToProto } from "./tensor-proto.js";
 import type { Attributes, GraphNode, Value, ValueType } from "./value.js";
 
 /** Small constants are shared, so that every `0.5` of a graph is one initializer. */

@@ -1,6 +1,9 @@
-export { decodeModel, encodeModel } from "./codec.js";
-export type { DataType, TypedArray } from "./data-type.js";
 export { differentiate } from "./differentiate.js";
+export { decodeModel, encodeModel } from "./format/codec.js";
+export type { DataType, TypedArray } from "./format/data-type.js";
+export { type Int64, int64Of, int64ToBigInt, int64ToNumber } from "./format/int64.js";
+export type * from "./format/proto.js";
+export { type TensorData, tensorOfProto, tensorToProto } from "./format/tensor-proto.js";
 export { differentiableOperators } from "./gradients/index.js";
 export type { GraphOptions, NodeOptions } from "./graph.js";
 export { GraphBuilder, type Integers, type Operand } from "./graph-builder.js";
@@ -13,10 +16,7 @@ export {
   trainableWeights,
   withInitializers,
 } from "./import/index.js";
-export { type Int64, int64Of, int64ToBigInt, int64ToNumber } from "./int64.js";
-export type * from "./proto.js";
 export type { Dimension, Shape } from "./shape.js";
-export { type TensorData, tensorOfProto, tensorToProto } from "./tensor-proto.js";
 export {
   type Attributes,
   type AttributeValue,

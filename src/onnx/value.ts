@@ -1,5 +1,5 @@
-import type { DataType } from "./data-type.js";
-import type { AttributeProto, GraphProto, TensorProto } from "./proto.js";
+import type { DataType } from "./format/data-type.js";
+import type { AttributeProto, GraphProto, TensorProto } from "./format/proto.js";
 import type { Dimension, Shape } from "./shape.js";
 
 /** A tensor of a graph: what a node, an input or an initializer gives. Made by a `GraphBuilder`, and usable in that one only. */

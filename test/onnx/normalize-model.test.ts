@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { AttuneError } from "../../src/errors/index.js";
-import { float16ToNumber } from "../../src/onnx/float16.js";
+import { float16ToNumber } from "../../src/onnx/format/float16.js";
 import {
   differentiate,
   GraphBuilder,

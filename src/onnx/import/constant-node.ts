@@ -1,7 +1,7 @@
-import { type DataType, elementsOf } from "../data-type.js";
-import { int64ToNumber } from "../int64.js";
-import type { NodeProto, TensorProto } from "../proto.js";
-import { tensorToProto } from "../tensor-proto.js";
+import { type DataType, elementsOf } from "../format/data-type.js";
+import { int64ToNumber } from "../format/int64.js";
+import type { NodeProto, TensorProto } from "../format/proto.js";
+import { tensorToProto } from "../format/tensor-proto.js";
 import { attributeNamed } from "./node-attributes.js";
 
 /** Told in the documentation of a tensor that was a Constant node: a part of the architecture, and no weight. */

@@ -1,4 +1,4 @@
-import type { GraphProto, NodeProto } from "../proto.js";
+import type { GraphProto, NodeProto } from "../format/proto.js";
 
 /** The graphs among a node's attributes: branches and loop bodies. */
 export function subgraphsOf(node: NodeProto): GraphProto[] {

@@ -1,10 +1,10 @@
 import { AttuneError } from "../../errors/index.js";
-import { attributeOfProto } from "../attribute.js";
+import { attributeOfProto } from "../format/attribute.js";
+import { int64ToNumber } from "../format/int64.js";
+import type { GraphProto, ModelProto, NodeProto, ValueInfoProto } from "../format/proto.js";
+import { type TensorData, tensorOfProto } from "../format/tensor-proto.js";
 import type { GraphBuilder } from "../graph-builder.js";
-import { int64ToNumber } from "../int64.js";
-import type { GraphProto, ModelProto, NodeProto, ValueInfoProto } from "../proto.js";
 import type { Dimension } from "../shape.js";
-import { type TensorData, tensorOfProto } from "../tensor-proto.js";
 import type { AttributeValue, Value, ValueType } from "../value.js";
 import { capturedNames, neededNodes, subgraphsOf } from "./graph-walk.js";
 import { opsetOf } from "./opset.js";

@@ -1,6 +1,6 @@
 import { AttuneError } from "../../errors/index.js";
-import type { AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto } from "../proto.js";
-import { renameNode } from "../rename.js";
+import type { AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto } from "../format/proto.js";
+import { renameNode } from "../format/rename.js";
 import { definedNames } from "./graph-walk.js";
 import { opsetOf } from "./opset.js";
 

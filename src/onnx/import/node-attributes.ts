@@ -1,5 +1,5 @@
-import { int64ToNumber } from "../int64.js";
-import { ATTRIBUTE_TYPE, type AttributeProto, type NodeProto } from "../proto.js";
+import { int64ToNumber } from "../format/int64.js";
+import { ATTRIBUTE_TYPE, type AttributeProto, type NodeProto } from "../format/proto.js";
 
 /** An attribute of a node, by name. */
 export function attributeNamed(node: NodeProto, name: string): AttributeProto | undefined {

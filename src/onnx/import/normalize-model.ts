@@ -1,9 +1,16 @@
 import { AttuneError } from "../../errors/index.js";
-import { elementsOf } from "../data-type.js";
+import { elementsOf } from "../format/data-type.js";
+import { int64ToNumber } from "../format/int64.js";
+import type {
+  GraphProto,
+  ModelProto,
+  NodeProto,
+  OperatorSetIdProto,
+  TensorProto,
+  ValueInfoProto,
+} from "../format/proto.js";
+import { alignedProto, checkTensorProto, tensorToProto } from "../format/tensor-proto.js";
 import { MAX_OPSET, MIN_OPSET } from "../graph.js";
-import { int64ToNumber } from "../int64.js";
-import type { GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto } from "../proto.js";
-import { alignedProto, checkTensorProto, tensorToProto } from "../tensor-proto.js";
 import { CONSTANT_MARK, tensorOfConstant } from "./constant-node.js";
 import { inlineFunctions } from "./inline-functions.js";
 import { opsetOf } from "./opset.js";

@@ -1,5 +1,5 @@
 import { AttuneError } from "../../errors/index.js";
-import type { NodeProto } from "../proto.js";
+import type { NodeProto } from "../format/proto.js";
 
 const QUANTIZED = /^(Q[A-Z]\w+|\w*[Qq]uantize\w*|\w+Integer\w*|\w+NBits|MatMulBnb4)$/;
 

@@ -1,8 +1,8 @@
-import { dataTypeCode } from "../data-type.js";
-import { float16ToFloat32 } from "../float16.js";
-import { int64ToNumber } from "../int64.js";
-import type { AttributeProto, NodeProto, TensorProto, TypeProto, ValueInfoProto } from "../proto.js";
-import { tensorOfProto, tensorToProto } from "../tensor-proto.js";
+import { dataTypeCode } from "../format/data-type.js";
+import { float16ToFloat32 } from "../format/float16.js";
+import { int64ToNumber } from "../format/int64.js";
+import type { AttributeProto, NodeProto, TensorProto, TypeProto, ValueInfoProto } from "../format/proto.js";
+import { tensorOfProto, tensorToProto } from "../format/tensor-proto.js";
 
 /*
  * A model of float16 as the same model of float32: half precision is too coarse to train in, for an update is often less than the

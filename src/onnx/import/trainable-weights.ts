@@ -1,9 +1,9 @@
 import { AttuneError } from "../../errors/index.js";
-import { isFloating } from "../data-type.js";
+import { isFloating } from "../format/data-type.js";
+import type { ModelProto } from "../format/proto.js";
+import type { TensorData } from "../format/tensor-proto.js";
 import { gradientPath } from "../gradient-path.js";
 import { GraphBuilder } from "../graph-builder.js";
-import type { ModelProto } from "../proto.js";
-import type { TensorData } from "../tensor-proto.js";
 import type { GraphNode, Value } from "../value.js";
 import { CONSTANT_MARK } from "./constant-node.js";
 import { importModel } from "./import-model.js";

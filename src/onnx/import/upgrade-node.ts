@@ -1,4 +1,4 @@
-import type { NodeProto } from "../proto.js";
+import type { NodeProto } from "../format/proto.js";
 import { integerNamed, integersNamed, withInteger, withoutAttribute } from "./node-attributes.js";
 
 /** What an upgrade may look at and add beside its node. */

@@ -1,6 +1,6 @@
-import { dataTypeOfCode } from "../data-type.js";
-import { int64ToNumber } from "../int64.js";
-import type { ValueInfoProto } from "../proto.js";
+import { dataTypeOfCode } from "../format/data-type.js";
+import { int64ToNumber } from "../format/int64.js";
+import type { ValueInfoProto } from "../format/proto.js";
 import type { Dimension } from "../shape.js";
 import type { ValueType } from "../value.js";
 

@@ -1,7 +1,7 @@
 import { AttuneError } from "../../errors/index.js";
-import type { ModelProto } from "../proto.js";
+import type { ModelProto } from "../format/proto.js";
+import { checkTensorProto, type TensorData, tensorToProto } from "../format/tensor-proto.js";
 import { formatShape, sameShape } from "../shape.js";
-import { checkTensorProto, type TensorData, tensorToProto } from "../tensor-proto.js";
 
 /**
  * The same model with other data in some initializers; neither the given model nor its data is touched.

@@ -1,4 +1,4 @@
-import { type DataType, dataTypeOfCode, isFloating } from "../data-type.js";
+import { type DataType, dataTypeOfCode, isFloating } from "../format/data-type.js";
 import { elementCount } from "../shape.js";
 import type { ValueType } from "../value.js";
 import {

@@ -1,6 +1,6 @@
-import { dataTypeOfCode, isFloating } from "../data-type.js";
+import { dataTypeOfCode, isFloating } from "../format/data-type.js";
+import { tensorOfProto } from "../format/tensor-proto.js";
 import { productOf } from "../shape.js";
-import { tensorOfProto } from "../tensor-proto.js";
 import type { AttributeValue } from "../value.js";
 import { type Inference, MAX_CONTENT, type OperatorContext } from "./operator-context.js";
 

@@ -1,7 +1,7 @@
 import { AttuneError } from "../../errors/index.js";
-import { type DataType, isFloating } from "../data-type.js";
+import { type DataType, isFloating } from "../format/data-type.js";
+import type { TensorData } from "../format/tensor-proto.js";
 import { broadcastShapes, type Dimension, formatShape, type Shape } from "../shape.js";
-import type { TensorData } from "../tensor-proto.js";
 import { type Attributes, FloatAttribute, type GraphNode, type Value, type ValueType } from "../value.js";
 
 /** Infers the types of a node's outputs from its inputs and attributes, refusing what the operator does not take. */

@@ -1,4 +1,5 @@
-import { elementsOf } from "../../../src/onnx/data-type.js";
+import { elementsOf } from "../../../src/onnx/format/data-type.js";
+import { ATTRIBUTE_TYPE } from "../../../src/onnx/format/proto.js";
 import {
   type AttributeProto,
   type DataType,
@@ -9,7 +10,6 @@ import {
   tensorToProto,
   type ValueInfoProto,
 } from "../../../src/onnx/index.js";
-import { ATTRIBUTE_TYPE } from "../../../src/onnx/proto.js";
 import { generator } from "../gradient-check.js";
 
 const TYPE_CODES = { float32: 1, int64: 7, bool: 9, float16: 10 } as const;

@@ -1,4 +1,4 @@
-import { AttuneError } from "../errors/index.js";
+import { AttuneError } from "../../errors/index.js";
 
 /** The element types of ONNX that have a plain JavaScript array type (`float16` as its bits, `bool` as 0 or 1 bytes). */
 export type DataType =

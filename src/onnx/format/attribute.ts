@@ -1,6 +1,6 @@
+import { type AttributeValue, FloatAttribute } from "../value.js";
 import { type Int64, int64Of, int64ToBigInt } from "./int64.js";
 import { ATTRIBUTE_TYPE, type AttributeProto } from "./proto.js";
-import { type AttributeValue, FloatAttribute } from "./value.js";
 
 /** An attribute as its message. */
 export function attributeToProto(name: string, value: AttributeValue): AttributeProto {

@@ -1,5 +1,5 @@
 import protobuf from "protobufjs/light.js";
-import { AttuneError } from "../errors/index.js";
+import { AttuneError } from "../../errors/index.js";
 import type { ModelProto } from "./proto.js";
 import { modelProtoType } from "./proto-schema.js";
 

@@ -1,4 +1,5 @@
-import { AttuneError } from "../errors/index.js";
+import { AttuneError } from "../../errors/index.js";
+import { formatShape } from "../shape.js";
 import {
   allocate,
   bytesPerElement,
@@ -12,7 +13,6 @@ import {
 } from "./data-type.js";
 import { type Int64, int64ToBigInt, int64ToNumber } from "./int64.js";
 import type { TensorProto } from "./proto.js";
-import { formatShape } from "./shape.js";
 
 /** `TensorProto.DataLocation.EXTERNAL`. */
 const EXTERNAL = 1;
