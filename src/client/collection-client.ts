@@ -39,6 +39,9 @@ import type { CallOptions, Transport } from "./transport.js";
 
 const POLL_MS = 500;
 
+/** A name that a server may give a file here: no path, nothing hidden, and of no other kind. */
+const FILE_NAME = /filename="([a-z0-9][\w-]*\.onnx)"/i;
+
 /** An image file as it was sent. */
 export interface ImageDownload {
   bytes: Buffer;
@@ -261,7 +264,7 @@ export class CollectionClient {
     const target = this.#path + path`/generations/${generation}/model`;
     const stream = await this.#transport.stream(target, "application/octet-stream", options);
     const { etag = "", "content-length": length, "content-disposition": disposition = "" } = stream.headers;
-    const [, name = "model.onnx"] = /filename="([^"]+)"/.exec(disposition) ?? [];
+    const [, name = "model.onnx"] = FILE_NAME.exec(disposition) ?? [];
     return { stream, name, bytes: Number(length), hash: etag.replace(/^"|"$/g, "") };
   }
 

@@ -42,6 +42,30 @@ function answer(response: http.ServerResponse, status: number, body: unknown, he
 
 const BUSY = { type: "x", title: "Busy", status: 503, detail: "not now", code: "shutting_down" };
 
+test("a server may name a file that is downloaded, not the folder that it goes to", async () => {
+  const named = [
+    ["notes-2-encoder.onnx", "notes-2-encoder.onnx"],
+    ["../../.bashrc", "model.onnx"],
+    ["/etc/x.onnx", "model.onnx"],
+    ["..\\x.onnx", "model.onnx"],
+    [".hidden.onnx", "model.onnx"],
+    ["package.json", "model.onnx"],
+  ] as const;
+  for (const [given, expected] of named) {
+    await against(
+      (_, response) => {
+        response.writeHead(200, { "content-disposition": `attachment; filename="${given}"`, "content-length": 1 });
+        response.end("x");
+      },
+      async (client) => {
+        const { name, stream } = await client.collection("notes").downloadModel(2);
+        assert.equal(name, expected);
+        stream.resume();
+      },
+    );
+  }
+});
+
 test("sends again after 503 with Retry-After, and only then", async () => {
   await against(
     (_, response, call) =>

@@ -16,7 +16,7 @@ const items = classTexts(random, 240);
 await texts.upsert(items.map(({ id, text }) => ({ id, text })));
 say("acknowledged i0");
 await texts.submitFeedback({ labels: items.slice(0, 120).map(({ id, class: label }) => ({ item: id, label })) });
-const { id } = await texts.startFineTune({ scope: "encoder", learningRate: 0.02, epochs: 6, batchSize: 32, seed: 1 });
+const { id } = await texts.startFineTune({ scope: "encoder", learningRate: 0.02, epochs: 3, batchSize: 32, seed: 1 });
 let last = "";
 texts.watchJob(id, ({ status, phase = "", progress }) => {
   const begins = phase === "training" && progress.done === 0;
@@ -28,4 +28,6 @@ for (let i = 0; i < 5000; i++) {
   const item = { id: `extra-${i}`, text: classTexts(random, 1)[0]?.text ?? "" };
   await texts.upsert([item]);
   say(`acknowledged ${item.id}`);
+  // The training has the other core.
+  await new Promise((resolve) => setTimeout(resolve, 3));
 }

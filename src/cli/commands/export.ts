@@ -3,7 +3,7 @@ import { createWriteStream } from "node:fs";
 import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { Command } from "commander";
-import type { CollectionClient, Filter } from "../../client/index.js";
+import { AttuneApiError, type CollectionClient, type Filter } from "../../client/index.js";
 import { type Context, makeContext, type ServerOptions, withServerOptions } from "../context.js";
 import { jsonObject } from "../option-parsers.js";
 import { formatCount } from "../terminal/format.js";
@@ -67,6 +67,7 @@ async function writeItems(
   let count = 0;
   for await (const { payload, imageUrl, ...content } of collection.items(scroll)) {
     const item = imageUrl === undefined ? content : await withImage(collection, content);
+    if (item === undefined) continue;
     const line = `${JSON.stringify(payload === null ? item : { ...item, payload })}\n`;
     if (!output.write(line)) await once(output, "drain");
     count += 1;
@@ -86,11 +87,16 @@ async function writeItems(
   return count;
 }
 
-/** The item with the image that an import takes. */
+/** The item with the image that an import takes; nothing when it was deleted since it was listed. */
 async function withImage<T extends { id: string }>(
   collection: CollectionClient,
   item: T,
-): Promise<T & { image: string }> {
-  const { bytes } = await collection.image(item.id);
-  return { ...item, image: bytes.toString("base64") };
+): Promise<(T & { image: string }) | undefined> {
+  try {
+    const { bytes } = await collection.image(item.id);
+    return { ...item, image: bytes.toString("base64") };
+  } catch (error) {
+    if (error instanceof AttuneApiError && error.code === "item_not_found") return undefined;
+    throw error;
+  }
 }
