@@ -38,9 +38,13 @@ function encoder(name: string, model: Uint8Array | string, files: Record<string,
 }
 
 /** A model written by hand: what `build` makes of the embeddings (texts, tokens, 6) of a table. */
-function tableModel(opset: number, build: (writer: ModelWriter, x: string) => string): ModelProto {
+function tableModel(
+  opset: number,
+  build: (writer: ModelWriter, x: string) => string,
+  batch: number | string = "batch",
+): ModelProto {
   const writer = new ModelWriter(opset);
-  const ids = writer.input("input_ids", "int64", ["batch", "tokens"]);
+  const ids = writer.input("input_ids", "int64", [batch, "tokens"]);
   const x = writer.node("Gather", [writer.weight("table", SHAPE), ids]);
   writer.output(build(writer, x));
   return writer.model();
@@ -72,6 +76,7 @@ describe("a collection is refused an encoder whose model", () => {
     "is an empty file": ["", /model\.onnx/],
     "is a web page": ["<!doctype html><title>Sign in</title>", /model\.onnx/],
     "keeps its data in a file that is not there": [externalModel().model, /weights\.bin/],
+    "reads one text at a time": [encodeModel(tableModel(17, meanOfTokens, 1)), /invalid dimensions.*input_ids/],
     "puts the tokens of all texts in one list": [
       encodeModel(tableModel(17, (writer, x) => writer.reshape(x, -1, TINY_DIMENSIONS))),
       /shape \[.*\]; expected \[2, dimensions\]/,
