@@ -1,45 +1,14 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { cpSync, existsSync, readFileSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import * as onnxruntime from "onnxruntime-node";
-import type { Job } from "../../schemas/index.js";
-import type { Collection, Database, DatabaseOptions } from "../../src/collection/index.js";
-import { Random } from "../../src/vector/index.js";
+import type { Collection } from "../../src/collection/index.js";
 import { bertTokenizer, writeEncoder } from "../encoder/support/tiny-encoder.js";
-import { seedOf } from "../support/seed.js";
-import { temporaryDirectory } from "../support/temporary-directory.js";
-import { ended, openDatabase, until } from "./support.js";
-import { classTexts, tinyEncoder } from "./tuned-generation.js";
-
-const QUICK = { scope: "encoder", learningRate: 0.02, epochs: 4, batchSize: 32, seed: 1 } as const;
-/** Long enough to be cut off in the middle. */
-const LONG = { ...QUICK, epochs: 24, learningRate: 0.005 } as const;
-
-const code = (expected: string) => (error: unknown) => (error as { code?: string }).code === expected;
-
-async function prepared(t: TestContext, options: Partial<DatabaseOptions> = {}) {
-  const random = new Random(seedOf("encoder fine-tune", 8));
-  const folder = temporaryDirectory(t);
-  const directory = join(folder, "data");
-  const database = await openDatabase(t, { ...options, directory });
-  await database.createCollection("texts", { modality: "text", encoder: tinyEncoder(folder, 4) });
-  const texts = database.collection("texts");
-  const items = classTexts(random, 360);
-  await texts.upsert(items.map(({ id, text, class: label }) => ({ id, text, payload: { label } })));
-  await texts.submitFeedback({ labels: items.slice(0, 200).map(({ id, class: label }) => ({ item: id, label })) });
-  return { random, folder, directory, database, texts, items };
-}
-
-/** Closes the database and opens it again. */
-async function restart(t: TestContext, database: Database, options: Partial<DatabaseOptions> = {}) {
-  await database.close();
-  const again = await openDatabase(t, { directory: database.directory, ...options });
-  return { database: again, texts: again.collection("texts") };
-}
+import { code, jobFolders, LONG, labelledTexts, QUICK, restart, tune } from "./encoder-jobs.js";
+import { ended, until } from "./support.js";
 
 /** Share of the ten nearest of items nobody labelled that are of their class. */
 async function precision(texts: Collection): Promise<number> {
@@ -52,21 +21,8 @@ async function precision(texts: Collection): Promise<number> {
   return right / 400;
 }
 
-async function tune(texts: Collection, options: Parameters<Collection["startFineTune"]>[0]): Promise<Job> {
-  return ended(texts, (await texts.startFineTune(options)).id);
-}
-
-/** The folders of jobs that are there a moment later: a job ends before its folder is gone. */
-async function jobFolders(directory: string, expected: string[]): Promise<void> {
-  const [uid] = await readdir(join(directory, "collections"));
-  const folders = () => readdir(join(directory, "collections", uid!, "jobs")).catch(() => []);
-  for (let waited = 0; String(await folders()) !== String(expected) && waited < 5000; waited += 20)
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.deepEqual(await folders(), expected);
-}
-
 test("an encoder learns from labels, goes live with rows of its own, and answers after a restart and a rollback", async (t) => {
-  const { database, texts, folder } = await prepared(t);
+  const { database, texts, folder } = await labelledTexts(t);
   const before = await precision(texts);
   const phases: string[] = [];
   const { id } = await texts.startFineTune(QUICK);
@@ -133,84 +89,8 @@ test("an encoder learns from labels, goes live with rows of its own, and answers
   assert.equal((await again.texts.generations()).generations.at(-1)?.scope, "encoder");
 });
 
-test("cut off by a stop, a job goes on where it was, to the very weights that it would have had", async (t) => {
-  const { database, texts } = await prepared(t);
-  const whole = await tune(texts, { ...LONG, promote: "never" });
-  assert.equal(whole.status, "ready", whole.reason);
-  const { id } = await texts.startFineTune({ ...LONG, promote: "never" });
-  await until(texts, id, ({ phase, progress }) => phase === "training" && progress.done > progress.total / 3);
-  const early = await restart(t, database, { resumeFineTunes: false });
-  assert.deepEqual(
-    [early.texts.job(id).status, early.texts.job(id).resumable, early.texts.job(id).phase],
-    ["interrupted", true, undefined],
-  );
-  await jobFolders(database.directory, [id]);
-  // Nor does it matter that its last items are gone: their rows are there while it may read them.
-  await early.texts.deleteItems({ ids: Array.from({ length: 20 }, (_, i) => `i${359 - i}`) });
-  const stopped = await restart(t, early.database, { resumeFineTunes: false });
-  // Written and said since: none of it is in the job.
-  await stopped.texts.deleteItem("i5");
-  await stopped.texts.submitFeedback({ labels: [{ item: "i330", label: "pay" }] });
-  const resumed = await stopped.texts.resumeFineTune(id);
-  assert.deepEqual(resumed, { id, status: "queued" });
-  await assert.rejects(stopped.texts.resumeFineTune(id), code("job_not_resumable"));
-  await assert.rejects(stopped.texts.startFineTune(QUICK), code("job_running"));
-  const job = await ended(stopped.texts, id);
-  assert.deepEqual([job.status, job.resumed, job.resumable, job.reason], ["ready", 1, undefined, undefined]);
-  const [first, second] = await Promise.all([whole, job].map(({ generation }) => stopped.texts.model(generation!)));
-  assert.equal(second!.checksum, first!.checksum);
-  await jobFolders(database.directory, []);
-  await assert.rejects(stopped.texts.resumeFineTune(id), code("job_not_resumable"));
-});
-
-test("a job that was cut off goes on by itself at the next start, and is given up by a cancellation or a new job", async (t) => {
-  const { database, texts, folder, directory } = await prepared(t);
-  const begin = async (from: Collection) => {
-    const { id } = await from.startFineTune(LONG);
-    await until(from, id, ({ phase, progress }) => phase === "training" && progress.done > 0);
-    return id;
-  };
-  const id = await begin(texts);
-  const second = await restart(t, database);
-  const job = await ended(second.texts, id);
-  assert.deepEqual([job.status, job.resumed, job.generation], ["promoted", 1, 1], job.reason);
-
-  const given = await begin(second.texts);
-  await second.database.close();
-  // A copy of the whole directory names the folders of the first, and must leave them alone.
-  const copied = join(folder, "copied");
-  cpSync(directory, copied, { recursive: true });
-  const copy = await openDatabase(t, { directory: copied });
-  assert.deepEqual(
-    [copy.collection("texts").job(given).status, copy.collection("texts").job(given).resumable],
-    ["interrupted", undefined],
-  );
-  await copy.close();
-  const third = await restart(t, second.database, { resumeFineTunes: false });
-  await Promise.all([
-    assert.rejects(third.texts.resumeFineTune(given), code("job_not_resumable")),
-    third.texts.cancelJob(given).then(({ status }) => assert.equal(status, "cancelled")),
-  ]);
-  await jobFolders(database.directory, []);
-  await assert.rejects(third.texts.cancelJob(given), code("job_finished"));
-
-  const left = await begin(third.texts);
-  const fourth = await restart(t, third.database, { resumeFineTunes: false });
-  // Both are asked for at once: the activation comes first, and what the job is compared with is not active any more.
-  const [activation, resumed] = await Promise.allSettled([fourth.texts.activate(0), fourth.texts.resumeFineTune(left)]);
-  assert.equal(
-    activation.status === "fulfilled" && (await ended(fourth.texts, activation.value.id)).status,
-    "promoted",
-  );
-  if (resumed.status === "rejected") assert.equal(resumed.reason.code, "job_not_resumable");
-  else assert.match((await ended(fourth.texts, left)).reason!, /generation 1 was active when it began/);
-  assert.equal((await fourth.texts.info()).status.activeGeneration, 0);
-  await fourth.texts.startFineTune({ ...QUICK, dryRun: true });
-  assert.equal(fourth.texts.job(left).resumable, undefined);
-});
-
 test("a dry run keeps nothing, and without labels an encoder learns from the items alone", async (t) => {
-  const { database, texts, directory } = await prepared(t);
+  const { database, texts, directory } = await labelledTexts(t);
   const dry = await tune(texts, { ...QUICK, dryRun: true });
   assert.deepEqual([dry.status, dry.generation], ["ready", undefined], dry.reason);
   assert.ok(dry.metrics!.improvement.low > 0);
@@ -226,7 +106,7 @@ test("a dry run keeps nothing, and without labels an encoder learns from the ite
 });
 
 test("a training process that dies is a failed job that says so; the server and its collection go on", async (t) => {
-  const { texts, directory } = await prepared(t);
+  const { texts, directory } = await labelledTexts(t);
   const pids: number[] = [];
   const remember = (message: unknown) =>
     setImmediate(() => pids.push((message as { process: { pid: number } }).process.pid));
