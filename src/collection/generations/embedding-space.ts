@@ -3,7 +3,7 @@ import type { Embedder } from "../encoding/embedder.js";
 import type { ItemTable } from "../items/item-table.js";
 import type { ItemInputs } from "./item-inputs.js";
 
-/** Contents read and encoded at once, little enough for images too; after each block is noted how far the rows reach. */
+/** Contents encoded before it is noted how far the rows reach. */
 const BLOCK = 256;
 
 export type OnDone = (done: number, total: number) => void;
@@ -82,8 +82,9 @@ export class EmbeddingSpace {
   }
 
   private async encode(labels: readonly number[]): Promise<void> {
-    const found = await this.parts.inputs.of(labels);
-    await this.rows.write(found.labels, await this.embedder.embed(found.contents, "item"));
+    for await (const part of this.parts.inputs.of(labels)) {
+      await this.rows.write(part.labels, await this.embedder.embed(part.contents, "item"));
+    }
   }
 
   private async reach(sequence: number): Promise<void> {

@@ -20,8 +20,8 @@ export interface SnapshotSettings {
   niceness: number;
 }
 
-/** Contents that are no items, encoded at once. */
-const BLOCK = 256;
+/** Contents that are no items, read and encoded at once: few enough for the memory that images take. */
+const BLOCK = 32;
 /** A job that a power failure cut off is gone on with, so what its folder says it holds must be on the disk. */
 const FLUSH = { flush: true };
 
