@@ -40,7 +40,9 @@ const properties = {
   margin: Above0(
     "In distance units, for `triplet`, `contrastive` and `lifted-structured`; the default is the loss's own.",
   ),
-  temperature: Above0("What similarities are divided by, for `info-nce` and `n-pair`; the default is the loss's own."),
+  temperature: Above0(
+    "What similarities are divided by, for `info-nce`, `n-pair` and `lifted-structured`; the default is the loss's own.",
+  ),
   miner: Choice(
     ["index", "random", "none"],
     "index",

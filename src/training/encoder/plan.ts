@@ -35,7 +35,7 @@ export async function planOf(
     longest = Math.max(longest, lengths.at(-1) ?? 1);
   }
   const encoding = trainer.memory.encoding({ rows: rowsOfRun(inputs.modality, longest), tokens: longest });
-  const memoryBytes = process.memoryUsage().rss + bytes + encoding + judgingBytes(context);
+  const memoryBytes = Math.ceil(process.memoryUsage().rss + bytes + encoding + judgingBytes(context));
   requireMemory(memoryBytes - judgingBytes(context), memoryLimit(options.memoryMb), parts);
   const recipes = recipesToTry(options, task.metric, base.scale).length;
   return {

@@ -20,7 +20,7 @@ export function planOf(context: HeadContext): FineTunePlan {
     steps: Math.ceil((trainers.length * FOLDS * maximumSteps * (FOLDS - 2)) / FOLDS + maximumSteps),
     parameters: task.dimensions ** 2,
     parts: 1,
-    memoryBytes: peakMemoryBytes() + trainingBytes(context) + judgingBytes(context),
+    memoryBytes: Math.ceil(peakMemoryBytes() + trainingBytes(context) + judgingBytes(context)),
     provider: trainers[0]?.provider ?? context.engine.provider,
   };
 }
