@@ -98,7 +98,7 @@ export async function openContext(task: FineTuneTask, hooks: FineTuneHooks): Pro
   };
 }
 
-export async function readInputs(task: FineTuneTask) {
+async function readInputs(task: FineTuneTask) {
   const { dimensions, metric, extraRows, seed } = task;
   const labels = readLabels(task.liveLabels);
   const rowFile = new RowFile(task.rows, dimensions);
@@ -141,7 +141,7 @@ function checkNumbers(feedback: NumberedFeedback, total: number): void {
 }
 
 /** The active head as a matrix: what it makes of the unit vectors. */
-export async function readActiveHead(task: FineTuneTask): Promise<Float32Array> {
+async function readActiveHead(task: FineTuneTask): Promise<Float32Array> {
   const d = task.dimensions;
   const identity = identityWeights(d);
   if (task.activeHead === undefined) return identity;

@@ -7,7 +7,7 @@ import { rowsOfRun } from "./encode-items.js";
 import { type EncoderContext, memoryLimit } from "./encoder-context.js";
 import type { EncoderTrainer } from "./encoder-trainer.js";
 import { everything } from "./hold-out.js";
-import { plannedSteps } from "./sources.js";
+import { stepsOver } from "./sources.js";
 
 /** Batches that are looked at for the largest. */
 const BATCHES = 200;
@@ -25,7 +25,7 @@ export async function planOf(
   source: BatchSource,
 ): Promise<FineTunePlan> {
   const { options, task, base, encoder, inputs } = context;
-  const steps = plannedSteps(context, everything(context), source);
+  const steps = stepsOver(context, everything(context), source);
   let [bytes, parts, longest] = [0, 1, 1];
   for (let batch = 0; batch < Math.min(steps, BATCHES); batch++) {
     const lengths = (await source.nextLengths()).sort((a, b) => a - b);

@@ -15,7 +15,7 @@ import { lookInterval, type SavedTraining, type TrainedEncoder, trainEncoder } f
 import { everything, type HoldOut, holdOut } from "./hold-out.js";
 import type { EncoderGate, JobProgress, Trial } from "./job-progress.js";
 import { planOf } from "./plan.js";
-import { plannedSteps, sourceOf } from "./sources.js";
+import { sourceOf, stepsOver } from "./sources.js";
 import { checkWritten, writeTunedEncoder } from "./write-tuned-encoder.js";
 
 const CHECKPOINT_EVERY_MS = 60_000;
@@ -131,7 +131,7 @@ class EncoderJob {
   /** One training on the part that is not held out. */
   async #try(recipe: number, { known, validation, judgedBy }: HoldOut, trainer: EncoderTrainer): Promise<void> {
     const source = sourceOf(this.#context, known, HELD_OUT_STREAMS);
-    const steps = plannedSteps(this.#context, known, source);
+    const steps = stepsOver(this.#context, known, source);
     this.#context.meter.begin("training", steps, "steps");
     const plan = { source, plannedSteps: steps, steps, validation: { judgements: validation, judgedBy } };
     const { progress, weights } = await this.#train(trainer, plan);
@@ -150,7 +150,7 @@ class EncoderJob {
     const refitAt = performance.now();
     const known = everything(context);
     const source = sourceOf(context, known, ALL_STREAMS);
-    const planned = plannedSteps(context, known, source);
+    const planned = stepsOver(context, known, source);
     const share = gate.trial.steps / Math.max(1, gate.trial.plannedSteps);
     // A hold-out training that chose no steps leaves nothing to promote; who promotes always wants a trained encoder all the same.
     const steps = Math.max(Math.round(share * planned), Math.min(planned, lookInterval(planned)));

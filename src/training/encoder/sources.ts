@@ -1,4 +1,5 @@
 import { BatchSampler } from "../batches/batch-sampler.js";
+import { plannedSteps } from "../batches/planned-steps.js";
 import { randomStream } from "../context.js";
 import { AugmentationSource, type BatchSource, FeedbackSource, JointSource } from "./batch-source.js";
 import type { EncoderContext } from "./encoder-context.js";
@@ -9,8 +10,6 @@ import type { Known } from "./hold-out.js";
  * costs, so each serves as anchor, as positive and as negative.
  */
 const ITEMS_PER_COMPONENT = 4;
-/** Few components make small batches and long epochs; beyond this many steps the passes are counted as if batches were full. */
-const LONG_TRAINING = 1_000;
 
 /** Random streams that batches are drawn by: see `randomStream`. */
 export interface SourceStreams {
@@ -37,8 +36,6 @@ export function sourceOf(context: EncoderContext, known: Known, streams: SourceS
 }
 
 /** Steps of `epochs` passes over what is known, at least one; 0 where nothing is known. */
-export function plannedSteps({ options }: EncoderContext, known: Known, source: BatchSource): number {
-  const { epochs, batchSize } = options;
-  const inFullBatches = (epochs * (known.lines.length || known.items.length)) / batchSize;
-  return Math.ceil(Math.min(epochs * source.stepsPerEpoch, Math.max(LONG_TRAINING, inFullBatches)));
+export function stepsOver({ options }: EncoderContext, known: Known, source: BatchSource): number {
+  return plannedSteps(options, known.lines.length || known.items.length, source.stepsPerEpoch);
 }

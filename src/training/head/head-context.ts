@@ -1,16 +1,14 @@
 import { BatchSampler } from "../batches/batch-sampler.js";
+import { plannedSteps } from "../batches/planned-steps.js";
 import { type FineTuneContext, openContext, randomStream, STREAMS } from "../context.js";
 import { TfjsHeadTrainer } from "../engines/tfjs/tfjs-head-trainer.js";
 import type { Recipe } from "../losses/recipe.js";
 import { recipesToTry } from "../losses/recipes.js";
 import type { FineTuneTask } from "../task/fine-tune-task.js";
 import type { FineTuneHooks } from "../task/hooks.js";
-import type { FineTuneOptions } from "../task/options.js";
 import { identityWeights } from "./head.js";
 import type { HeadTrainer } from "./head-trainer.js";
 import { OnnxHeadTrainer } from "./onnx-head-trainer.js";
-
-const LONG_TRAINING = 1_000;
 
 /** What the training of a head needs beside the rest. */
 export interface HeadContext extends FineTuneContext {
@@ -45,7 +43,7 @@ export async function openHeadContext(task: FineTuneTask, hooks: FineTuneHooks):
     ...context,
     trainers,
     start: options.from === "active" ? active : identityWeights(task.dimensions),
-    maximumSteps: maximumSteps(options, lines.length, sampler.stepsPerEpoch),
+    maximumSteps: plannedSteps(options, lines.length, sampler.stepsPerEpoch),
     close,
   };
 }
@@ -66,13 +64,4 @@ function openTrainer(
     batchSize,
     identityPenalty: recipe.identityPenalty ?? options.weightDecay,
   });
-}
-
-/**
- * Steps of `epochs` passes. A batch holds each component once, so few components make small batches and long epochs: ten
- * thousand items of two labels take 5,000 steps a pass. Beyond a thousand steps the passes are counted as if batches were full.
- */
-function maximumSteps({ epochs, batchSize }: FineTuneOptions, lines: number, stepsPerEpoch: number): number {
-  const inFullBatches = (epochs * lines) / batchSize;
-  return Math.ceil(Math.min(epochs * stepsPerEpoch, Math.max(LONG_TRAINING, inFullBatches)));
 }
