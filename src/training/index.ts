@@ -1,4 +1,4 @@
-export { assertEnoughFeedback, MINIMUM_ANCHORS } from "./gate/judgement.js";
+export { assertEnoughFeedback, assertEnoughItems, MINIMUM_ANCHORS } from "./gate/judgement.js";
 export { headModel } from "./head/head.js";
 export { type SpawnOptions, spawnFineTune } from "./process/spawn-fine-tune.js";
 export { runFineTune } from "./run-fine-tune.js";

@@ -102,6 +102,12 @@ test("a dry run keeps nothing, and without labels an encoder learns from the ite
   const alone = await tune(texts, { ...QUICK, epochs: 1, source: "augmentation", promote: "always" });
   assert.equal(alone.status, "promoted", alone.reason);
   assert.equal(alone.metrics!.judgedBy, "augmentation");
+
+  // Fewer items than it takes to judge are refused at once, not by a job that fails.
+  const ids = (await texts.listItems({ limit: 1000 })).items.map(({ id }) => id);
+  await texts.deleteItems({ ids: ids.slice(49) });
+  const active = { ...QUICK, source: "augmentation", from: "active" } as const;
+  await assert.rejects(texts.startFineTune(active), code("not_enough_feedback"));
   await database.close();
 });
 

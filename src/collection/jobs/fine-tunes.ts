@@ -1,6 +1,6 @@
 import type { FineTuneOptions, Job } from "../../../schemas/index.js";
 import { AttuneError } from "../../errors/index.js";
-import { assertEnoughFeedback, resolveOptions } from "../../training/index.js";
+import { assertEnoughFeedback, assertEnoughItems, resolveOptions } from "../../training/index.js";
 import type { CollectionState } from "../collection-state.js";
 import { referenceKey } from "../feedback/feedback-reference.js";
 import type { FeedbackStore } from "../feedback/feedback-store.js";
@@ -26,7 +26,8 @@ export class FineTunes {
     const { dryRun: _, ...training } = options;
     const { scope, source } = resolveOptions(training);
     assertTrainable(scope, this.state);
-    if (source !== "augmentation") this.assertEnoughFeedback();
+    if (source === "augmentation") assertEnoughItems(this.state.table.count);
+    else this.assertEnoughFeedback();
     return this.runner.fineTune(options);
   }
 

@@ -3,7 +3,7 @@ import { randomStream, STREAMS } from "../context.js";
 import type { FeedbackGraph } from "../feedback/feedback-graph.js";
 import { restrictLines, type TrainingLine } from "../feedback/training-lines.js";
 import { assignFolds, FOLDS } from "../gate/folds.js";
-import { type Judgement, judgements, MINIMUM_ANCHORS } from "../gate/judgement.js";
+import { assertEnoughItems, type Judgement, judgements } from "../gate/judgement.js";
 import { samplePositions } from "../rows/base-rows.js";
 import type { JudgedBy } from "../task/fine-tune-task.js";
 import { ENCODER_STREAMS, type EncoderContext } from "./encoder-context.js";
@@ -84,13 +84,7 @@ async function holdOutItems(context: EncoderContext): Promise<HoldOut> {
       'The active generation has a tuned encoder, which views of items cannot be compared by in a training from the base: set from: "active"',
     );
   }
-  if (labels.length < FOLDS * MINIMUM_ANCHORS) {
-    throw new AttuneError(
-      "not_enough_feedback",
-      `The collection holds ${labels.length} items; learning from augmentation alone needs at least ${FOLDS * MINIMUM_ANCHORS}, ` +
-        "a fifth of them to judge by. Add items",
-    );
-  }
+  assertEnoughItems(labels.length);
   const order = randomStream(task.seed, ENCODER_STREAMS.holdOut).shuffle([...everything(context).items]);
   const part = Math.floor(order.length / FOLDS);
   const hidden = new Set(order.slice(0, 2 * part));

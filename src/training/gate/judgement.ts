@@ -2,6 +2,7 @@ import { AttuneError } from "../../errors/index.js";
 import type { Random } from "../../vector/random.js";
 import { FeedbackGraph } from "../feedback/feedback-graph.js";
 import type { NumberedFeedback } from "../task/fine-tune-task.js";
+import { FOLDS } from "./folds.js";
 
 /** One anchor that the gate judges by, with the items whose rank it looks at. */
 export interface Judgement {
@@ -43,6 +44,19 @@ export function judgements(graph: FeedbackGraph, anchors: readonly number[], jud
  */
 export function assertEnoughFeedback(feedback: NumberedFeedback): void {
   requireAnchors(judgedItems(new FeedbackGraph(feedback)).anchors.length);
+}
+
+/**
+ * Refuses a collection that is too small to learn from without feedback: a fifth of its items judges.
+ * @throws not_enough_feedback
+ */
+export function assertEnoughItems(items: number): void {
+  if (items >= FOLDS * MINIMUM_ANCHORS) return;
+  throw new AttuneError(
+    "not_enough_feedback",
+    `The collection holds ${items} items; learning from augmentation alone needs at least ${FOLDS * MINIMUM_ANCHORS}, ` +
+      "a fifth of them to judge by. Add items",
+  );
 }
 
 /** @throws not_enough_feedback */
