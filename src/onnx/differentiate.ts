@@ -49,33 +49,37 @@ function backward(graph: GraphBuilder, loss: Value, path: ReadonlySet<Value>): M
     if (node.opType !== "Split" && incoming.slice(1).some((gradient) => gradient !== undefined)) {
       context.fail("more of its outputs than the first lead to the loss");
     }
-    for (const [input, gradient] of inputGradients(context, path)) {
-      const known = gradients.get(input);
-      gradients.set(input, known === undefined ? gradient : graph.add(known, gradient));
-    }
+    addInputGradients(context, path, gradients);
   }
   return gradients;
 }
 
-function inputGradients(context: GradientContext, path: ReadonlySet<Value>): [Value, Value][] {
+/** Adds the gradients of a node's inputs to those of their other uses. */
+function addInputGradients(context: GradientContext, path: ReadonlySet<Value>, gathered: Map<Value, Value>): void {
   const { graph, node } = context;
   const gradients = (ruleOf(node) ?? refuseNode(node))(context);
-  const result: [Value, Value][] = [];
   for (const [at, input] of node.inputs.entries()) {
     const make = gradients[at];
     if (input === undefined || make === undefined || !path.has(input)) continue;
-    const gradient = make();
-    const narrower = isNarrower(gradient.shape, input.shape);
-    if (!(narrower || mayEqual(gradient.shape, input.shape)) || gradient.dtype !== input.dtype) {
-      const found = `${gradient.dtype} ${formatShape(gradient.shape)}`;
-      context.fail(`its rule gave ${found} for input ${at}, which is ${input.dtype} ${formatShape(input.shape)}`);
-    }
-    // Rules lose names of dimensions; what is known of the input holds of its gradient.
-    const named =
-      narrower || sameShape(gradient.shape, input.shape) ? gradient : graph.withShape(gradient, input.shape);
-    result.push([input, named]);
+    const sum = gathered.get(input);
+    if (sum === undefined || make.addedTo === undefined || !sameShape(sum.shape, input.shape)) {
+      const gradient = checked(context, at, make());
+      gathered.set(input, sum === undefined ? gradient : graph.add(sum, gradient));
+    } else gathered.set(input, checked(context, at, make.addedTo(sum)));
   }
-  return result;
+}
+
+/** What a rule gave for input `at`, which must have its type and, but for axes of size 1, its shape. */
+function checked(context: GradientContext, at: number, gradient: Value): Value {
+  const input = context.input(at);
+  const narrower = isNarrower(gradient.shape, input.shape);
+  if (!(narrower || mayEqual(gradient.shape, input.shape)) || gradient.dtype !== input.dtype) {
+    const found = `${gradient.dtype} ${formatShape(gradient.shape)}`;
+    context.fail(`its rule gave ${found} for input ${at}, which is ${input.dtype} ${formatShape(input.shape)}`);
+  }
+  // Rules lose names of dimensions; what is known of the input holds of its gradient.
+  if (narrower || sameShape(gradient.shape, input.shape)) return gradient;
+  return context.graph.withShape(gradient, input.shape);
 }
 
 /** A gradient in the shape of its parameter. */

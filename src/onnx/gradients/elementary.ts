@@ -61,6 +61,7 @@ export const elementary: Readonly<Record<string, GradientRule>> = {
   // 0 at 0, so that a hinge that is exactly satisfied does not pull.
   Relu: (context: GradientContext) => {
     const { graph, narrowGradient, output } = context;
-    return [() => graph.mul(narrowGradient, context.indicator(graph.greater(output, 0), output.dtype))];
+    // The sign of y, which is not below 0, is 1 where x > 0: a walk less than by comparing.
+    return [() => graph.mul(narrowGradient, graph.sign(output))];
   },
 };

@@ -9,7 +9,15 @@ import { type Attributes, FloatAttribute, type GraphNode, type Value } from "../
  * same everywhere. Only the gradients that are needed are made, and no node is added before.
  */
 export type GradientRule = (context: GradientContext) => readonly (Gradient | undefined)[];
-export type Gradient = () => Value;
+export type Gradient = (() => Value) & {
+  /** The gradient added to what other uses of the input gave, in its shape, where the operator adds it up at less than a sum would cost. */
+  readonly addedTo?: (sum: Value) => Value;
+};
+
+/** @param make the gradient, added to `sum` where that is given */
+export function adding(make: (sum?: Value) => Value): Gradient {
+  return Object.assign(() => make(), { addedTo: make });
+}
 
 /** What a rule sees: the node, the gradients of its outputs, and helpers on shapes. */
 export class GradientContext {

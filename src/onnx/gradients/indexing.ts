@@ -1,5 +1,5 @@
 import type { Value } from "../value.js";
-import { type GradientContext, type GradientRule, isKnown } from "./gradient-rule.js";
+import { adding, type GradientContext, type GradientRule, isKnown } from "./gradient-rule.js";
 
 /**
  * Adds slices of the gradient into zeros at positions along an axis. ScatterElements adds one element after the other on a CPU, so
@@ -21,11 +21,13 @@ const gather: GradientRule = (context: GradientContext) => {
   const [x, indices] = [context.input(0), context.input(1)];
   const axis = context.axis(0, x.shape.length);
   const [rows, ...row] = x.shape;
+  const positionsOf = () => graph.reshape(indices.dtype === "int64" ? indices : graph.cast(indices, "int64"), [-1]);
+  if (axis === 0 && typeof rows === "number" && isKnown(row)) {
+    return [adding((sum) => tableGradient(context, positionsOf(), rows, row, sum)), undefined];
+  }
   return [
     () => {
-      const whole = indices.dtype === "int64" ? indices : graph.cast(indices, "int64");
-      const positions = graph.reshape(whole, [-1]);
-      if (axis === 0 && typeof rows === "number" && isKnown(row)) return tableGradient(context, positions, rows, row);
+      const positions = positionsOf();
       const rest = context.dimensions(x, axis + 1, x.shape.length);
       const target = graph.concat([context.dimensions(x, 0, axis), context.shapeOf(positions), rest], 0);
       return scatterAdd(context, context.zerosLike(x), positions, graph.reshape(gradient, target), axis);
@@ -38,22 +40,30 @@ const gather: GradientRule = (context: GradientContext) => {
  * The gradient of a table whose rows were picked. Laid out flat, the positions of single elements scatter almost twice as fast as
  * rows do; a position counted from the end stays one, for it is multiplied as a whole.
  */
-function tableGradient(context: GradientContext, positions: Value, rows: number, row: readonly number[]): Value {
+function tableGradient(
+  context: GradientContext,
+  positions: Value,
+  rows: number,
+  row: readonly number[],
+  sum?: Value,
+): Value {
   const { graph, gradient } = context;
   const width = row.reduce((product, size) => product * size, 1);
   if (rows <= SMALL_TABLE) {
     const picked = graph.cast(graph.oneHot(positions, rows), gradient.dtype);
-    return graph.reshape(graph.gemm(picked, graph.reshape(gradient, [-1, width]), undefined, { transA: true }), [
+    const before = sum === undefined ? undefined : graph.reshape(sum, [rows, width]);
+    return graph.reshape(graph.gemm(picked, graph.reshape(gradient, [-1, width]), before, { transA: true }), [
       rows,
       ...row,
     ]);
   }
   const elements = graph.add(graph.mul(graph.unsqueeze(positions, [1]), width), graph.range(0, width));
-  const zeros = graph.constantOfShape([rows * width], 0, gradient.dtype);
+  const before =
+    sum === undefined ? graph.constantOfShape([rows * width], 0, gradient.dtype) : graph.reshape(sum, [-1]);
   const flat = graph.reshape(gradient, [-1]);
   // Both count the picked elements, though they were computed in different ways.
   const named = graph.withShape(graph.reshape(elements, [-1]), flat.shape);
-  return graph.reshape(graph.scatterElements(zeros, named, flat, { reduction: "add" }), [rows, ...row]);
+  return graph.reshape(graph.scatterElements(before, named, flat, { reduction: "add" }), [rows, ...row]);
 }
 
 const gatherElements: GradientRule = (context: GradientContext) => {

@@ -1,5 +1,5 @@
 import type { Value } from "../value.js";
-import type { GradientContext, GradientRule } from "./gradient-rule.js";
+import { adding, type GradientContext, type GradientRule } from "./gradient-rule.js";
 
 /** With Y = A B: dA = dY B^T and dB = A^T dY, summed over the leading axes along which an operand was repeated. */
 const matMul: GradientRule = (context: GradientContext) => {
@@ -13,7 +13,7 @@ const matMul: GradientRule = (context: GradientContext) => {
 function matrixProduct({ graph, gradient }: GradientContext, a: Value, b: Value) {
   return [
     () => graph.gemm(gradient, b, undefined, { transB: true }),
-    () => graph.gemm(a, gradient, undefined, { transA: true }),
+    adding((sum) => graph.gemm(a, gradient, sum, { transA: true })),
   ];
 }
 
@@ -27,7 +27,7 @@ function sharedRight(context: GradientContext, a: Value, b: Value) {
   };
   return [
     () => graph.matMul(gradient, graph.transpose(b)),
-    () => graph.gemm(rows(a), rows(gradient), undefined, { transA: true }),
+    adding((sum) => graph.gemm(rows(a), rows(gradient), sum, { transA: true })),
   ];
 }
 
@@ -72,10 +72,11 @@ const gemm: GradientRule = (context: GradientContext) => {
       transA
         ? graph.gemm(b, gradient, undefined, { alpha, transA: transB, transB: true })
         : graph.gemm(gradient, b, undefined, { alpha, transB: !transB }),
-    () =>
+    adding((sum) =>
       transB
-        ? graph.gemm(gradient, a, undefined, { alpha, transA: true, transB: transA })
-        : graph.gemm(a, gradient, undefined, { alpha, transA: !transA }),
+        ? graph.gemm(gradient, a, sum, { alpha, transA: true, transB: transA })
+        : graph.gemm(a, gradient, sum, { alpha, transA: !transA }),
+    ),
     c === undefined ? undefined : () => context.sumTo(beta === 1 ? gradient : graph.mul(gradient, beta), c),
   ];
 };
