@@ -13,7 +13,7 @@ const args = readArgs(
   "What can be learnt, over HTTP: heads and encoders from triplets and labels on Banking77, an image encoder from no labels\n" +
     "and from some on Omniglot. Every run starts from the same untuned collection and ends with a search by what was promoted.",
   {
-    data: { default: "banking77", describe: "banking77 or synthetic" },
+    data: { default: "banking77", describe: "banking77, banking77-validation or synthetic" },
     count: { default: 600, describe: "texts of the synthetic data" },
     drawings: { default: 0, describe: "at most so many of Omniglot's drawings; 0 for all" },
     settings: { default: [1, 2, 3, 4, 5, 6], describe: "which settings, by number" },
