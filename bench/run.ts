@@ -13,6 +13,7 @@ const BENCHES: Record<string, string> = {
   "step-cost": "what one training step of an encoder takes beside a forward pass",
   latency: "query latency at a fixed rate, idle and during a fine-tune",
   churn: "disk use while all items are replaced again and again",
+  page: "makes docs/benchmarks.md from the results in bench/results",
   smoke: "every benchmark, tiny, on synthetic data",
 };
 

@@ -1,15 +1,30 @@
 import { writeFileSync } from "node:fs";
 import { renderTable } from "../../src/cli/terminal/table.js";
-import { describeMachine, machineLine } from "./machine.js";
+import { describeMachine, type Machine, machineLine } from "./machine.js";
 
 type Cell = number | string | boolean | undefined;
 export type Row = Record<string, Cell>;
+
+export interface Table {
+  title: string;
+  rows: Row[];
+}
+
+/** What `--json FILE` holds. */
+export interface BenchResult {
+  bench: string;
+  /** When it was measured, ISO 8601. */
+  at: string;
+  machine: Machine;
+  options: Record<string, unknown>;
+  tables: Table[];
+}
 
 /** Prints results as tables, as they come, and keeps them for `--json FILE`. */
 export class Report {
   readonly #bench: string;
   readonly #options: Record<string, unknown>;
-  readonly #tables: { title: string; rows: Row[] }[] = [];
+  readonly #tables: Table[] = [];
   readonly #machine = describeMachine();
 
   constructor(bench: string, options: Record<string, unknown>) {
@@ -41,7 +56,7 @@ export class Report {
   save(file: string | undefined): void {
     if (file === undefined) return;
     const { json: _json, ...options } = this.#options;
-    const result = {
+    const result: BenchResult = {
       bench: this.#bench,
       at: new Date().toISOString(),
       machine: this.#machine,
@@ -52,7 +67,8 @@ export class Report {
   }
 }
 
-function formatCell(value: Cell): string {
+/** A cell for people: four digits after the point below 10, one up to 1,000, none above; `-` for what is missing. */
+export function formatCell(value: Cell): string {
   if (value === undefined) return "-";
   if (typeof value !== "number") return String(value);
   if (Number.isInteger(value) || Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en-US");
