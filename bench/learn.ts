@@ -36,9 +36,11 @@ if (wanted(5, 6)) {
 }
 const runs: Run[] = [];
 const untrained = new Map<string, Found>();
+const measured: Setting[] = [];
 for (const number of args.settings) {
   const setting = settings[number - 1];
   if (setting === undefined) throw new Error(`there is no setting ${number}; there are 1 to 6`);
+  measured.push(setting);
   untrained.set(setting.name, await setting.untrained());
   const options = { ...setting.options, ...JSON.parse(args.options) };
   for (const seed of args.seeds) {
@@ -52,10 +54,7 @@ for (const number of args.settings) {
   }
 }
 report.table("every run", runs.map(asRow));
-report.table(
-  `mean and range over ${args.seeds.length} seeds`,
-  [...untrained].map(([name, found]) => summary(name, found)),
-);
+report.table(`mean and range over ${args.seeds.length} seeds`, measured.map(summary));
 report.save(args.json);
 
 function asRow({ setting, seed, job, wallMs, ...found }: Run): Row {
@@ -75,16 +74,17 @@ function asRow({ setting, seed, job, wallMs, ...found }: Run): Row {
   };
 }
 
-function summary(name: string, untrainedFound: Found): Row {
+function summary({ name, goal, rawPixels }: Setting): Row {
   const of = runs.filter(({ setting }) => setting === name);
-  const goal = settings.find((setting) => setting?.name === name)?.goal;
+  const before = untrained.get(name);
   return {
     setting: name,
     goal,
     promoted: `${of.filter(({ job }) => job.status === "promoted").length} of ${of.length}`,
-    "R@1 untrained": untrainedFound["R@1"],
+    "R@1 raw pixels": rawPixels?.["R@1"],
+    "R@1 untrained": before?.["R@1"],
     "R@1": range(of.map((run) => run["R@1"])),
-    "P@10 untrained": untrainedFound["P@10"],
+    "P@10 untrained": before?.["P@10"],
     "P@10": range(of.flatMap((run) => run["P@10"] ?? [])),
     minutes: range(
       of.map(({ wallMs }) => wallMs / 60_000),

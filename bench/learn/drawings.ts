@@ -3,6 +3,7 @@ import type { CollectionClient, FineTuneOptions } from "../../src/client/index.j
 import { Random } from "../../src/vector/index.js";
 import { insertAll } from "../support/corpus.js";
 import type { Drawing } from "../support/omniglot.js";
+import { rawPixels } from "./raw-pixels.js";
 import { type Found, type Setting, withServer } from "./setting.js";
 
 const COLLECTION = "drawings";
@@ -36,6 +37,7 @@ export async function drawingSettings(drawings: readonly Drawing[], directory: s
       goal: "R@1 .70 within 20 minutes",
       options: { ...encoder, source: "augmentation" },
       untrained: () => Promise.resolve(untrained.all),
+      rawPixels: await rawPixels(drawings),
       feedback: () => Promise.resolve({}),
       measure: (_client, collection) => leaveOneOut(collection, drawings),
     },
@@ -46,6 +48,7 @@ export async function drawingSettings(drawings: readonly Drawing[], directory: s
       goal: "R@1 .85",
       options: { ...encoder, source: "both" },
       untrained: () => Promise.resolve(untrained.unseen),
+      rawPixels: await rawPixels(unseen),
       feedback: () =>
         Promise.resolve({
           labels: drawings

@@ -18,6 +18,8 @@ export interface Setting {
   options: FineTuneOptions;
   /** The part of the collection that is measured, as it is without any training. */
   untrained(): Promise<Found>;
+  /** The same by the images' pixels alone. */
+  rawPixels?: Found;
   feedback(collection: CollectionClient, seed: number): Promise<Feedback>;
   measure(client: AttuneClient, collection: CollectionClient): Promise<Found>;
   /** Folder of a server's data with the collection, never written to. */
