@@ -67,7 +67,8 @@ class ExactIndex implements VectorIndex {
 
   async status(): Promise<IndexStatus> {
     this.#checkOpen();
-    return { points: this.#live.count(), tombstones: 0, lag: 0, bytesInMemory: this.#live.words.byteLength };
+    const bytesInMemory = this.#live.words.byteLength;
+    return { points: this.#live.count(), tombstones: 0, lag: 0, provisional: false, bytesInMemory };
   }
 
   setEfSearch(): void {}

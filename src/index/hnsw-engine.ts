@@ -1,5 +1,6 @@
 import { metricOf, type SearchHits, TopK } from "../vector/index.js";
 import { Bitmap } from "./bitmap.js";
+import { carryGraph } from "./carry/carry-graph.js";
 import { ExactScan } from "./exact-scan.js";
 import { HnswGraph, hnswDistance } from "./hnsw-graph.js";
 import type { EngineOptions, SearchRequest } from "./hnsw-messages.js";
@@ -45,6 +46,7 @@ export class HnswEngine {
   readonly #live = new Bitmap();
   #liveCount = 0;
   #graph: HnswGraph;
+  #provisional: boolean;
   readonly #pending: PendingRows;
   #backlog: LabelQueue;
   #rebuild: Rebuild | undefined;
@@ -69,7 +71,9 @@ export class HnswEngine {
     const { labels, sequences } = options.live;
     for (const label of labels) this.#live.set(label);
     this.#liveCount = this.#live.count();
-    const snapshot = loadSnapshot(options, this.#rows, this.#live, log);
+    if (options.carry !== undefined) carryGraph(options, this.#rows, log);
+    const snapshot = options.fresh ? undefined : loadSnapshot(options, this.#rows, this.#live, log);
+    this.#provisional = snapshot?.provisional ?? false;
     this.#graph = snapshot?.graph ?? this.#newGraph();
     const missing = new Bitmap();
     labels.forEach((label, i) => {
@@ -107,6 +111,7 @@ export class HnswEngine {
       points: this.#liveCount,
       tombstones: this.#graph.tombstones,
       lag: this.lag,
+      provisional: this.#provisional,
       bytesInMemory: this.#graph.bytes() + (this.#rebuild?.graph.bytes() ?? 0) + this.#pending.bytes,
     };
   }
@@ -136,11 +141,11 @@ export class HnswEngine {
     this.#rebuild = { graph: this.#newGraph(), todo, total: todo.count, startedAt: performance.now() };
   }
 
-  /** Saves the graph as of `sequence`; building waits meanwhile, searches and mutations do not. */
+  /** Saves the graph as of `sequence`, unless it is provisional; building waits meanwhile, searches and mutations do not. */
   async snapshot(sequence: number): Promise<void> {
     while (this.#writing !== undefined) await this.#writing.catch(() => {});
     const { snapshotDirectory } = this.#options;
-    if (snapshotDirectory === undefined || this.#closed) return;
+    if (snapshotDirectory === undefined || this.#provisional || this.#closed) return;
     this.#writing = writeSnapshot(snapshotDirectory, this.#graph, sequence, this.#options);
     try {
       await this.#writing;
@@ -268,6 +273,7 @@ export class HnswEngine {
     const old = this.#graph;
     const reclaimed = old.tombstones;
     this.#graph = rebuild.graph;
+    this.#provisional = false;
     old.free();
     this.#pending.clear();
     this.#backlog = new LabelQueue(new Bitmap());
@@ -278,6 +284,8 @@ export class HnswEngine {
   }
 
   #rebuildIfWorn(): void {
+    // Whoever opened a provisional graph sees to a new one.
+    if (this.#provisional) return;
     const { tombstones, nodes } = this.#graph;
     const { rebuildShare } = this.#options;
     const share = this.lag === 0 ? rebuildShare : Math.max(rebuildShare, BUSY_REBUILD_SHARE);

@@ -4,6 +4,7 @@ import type { SearchHits } from "../vector/index.js";
 import { checkParameters, checkSearch } from "./checks.js";
 import type {
   Calls,
+  CarriedIndex,
   EngineOptions,
   FromWorker,
   HitsMessage,
@@ -38,6 +39,13 @@ export interface HnswIndexOptions extends IndexOptions {
   rebuildShare?: number;
   /** Added to the priority number of the index's thread (Linux): 0 normal to 19 lowest. @default 0 */
   niceness?: number;
+  /**
+   * Keeps the links of this saved index, with the vectors of `rows`, in place of our own snapshot; then `status` says `provisional`. Where
+   * it cannot be used the log says why, and our own snapshot is taken. @default none
+   */
+  carry?: CarriedIndex;
+  /** Builds from nothing, and leaves the snapshot that is there alone until its own replaces it. @default false */
+  fresh?: boolean;
   log?: (message: string) => void;
   /**
    * Called with removed labels once no search can answer them any more (soon after `remove` resolves): from then on a
@@ -68,6 +76,7 @@ export async function openHnswIndex(options: HnswIndexOptions): Promise<VectorIn
     maxPending: 2048,
     rebuildShare: 0.3,
     niceness: 0,
+    fresh: false,
     ...plain,
   };
   const index = new HnswIndex(engine, log, onCompacted);

@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../errors/index.js";
 import type { Bitmap } from "./bitmap.js";
-import type { IndexOptions, IndexStatus, RebuildResult } from "./vector-index.js";
+import type { IndexOptions, IndexStatus, RebuildResult, RowSource } from "./vector-index.js";
 
 export interface HnswParameters {
   /** Links of a point in the upper layers (twice as many in the lowest), 2 to 100. */
@@ -9,6 +9,14 @@ export interface HnswParameters {
   efConstruction: number;
   /** Default breadth of a search. */
   efSearch: number;
+}
+
+/** A saved index over the same labels with other vectors, whose links are to be kept. */
+export interface CarriedIndex {
+  snapshotDirectory: string;
+  identity: string;
+  /** The rows that it was built of. */
+  rows: RowSource;
 }
 
 /** What the engine is opened with; plain data, it travels to the worker. */
@@ -22,6 +30,8 @@ export interface EngineOptions extends IndexOptions {
   maxPending: number;
   rebuildShare: number;
   niceness: number;
+  carry?: CarriedIndex;
+  fresh: boolean;
 }
 
 export interface SearchRequest {

@@ -2,8 +2,9 @@ export type { SearchHits } from "../vector/index.js";
 export { Bitmap } from "./bitmap.js";
 export { openExactIndex } from "./exact-index.js";
 export { type HnswIndexOptions, openHnswIndex } from "./hnsw-index.js";
-export type { HnswParameters } from "./hnsw-messages.js";
+export type { CarriedIndex, HnswParameters } from "./hnsw-messages.js";
 export { PayloadIndex } from "./payload-index.js";
+export { ReplaceableIndex } from "./replaceable-index.js";
 export type {
   IndexOptions,
   IndexProgress,

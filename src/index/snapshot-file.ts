@@ -23,6 +23,8 @@ export interface SnapshotHeader {
   graphFile: string;
   graphBytes: number;
   graphCrc32: number;
+  /** The links were made for other vectors: see `carryGraph`. */
+  provisional?: boolean;
 }
 
 const FORMAT_VERSION = 1;

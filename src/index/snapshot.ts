@@ -1,5 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
@@ -79,7 +90,7 @@ export function loadSnapshot(
   rows: RowFile,
   live: Bitmap,
   log: (message: string) => void,
-): { graph: HnswGraph; sequence: number } | undefined {
+): { graph: HnswGraph; sequence: number; provisional: boolean } | undefined {
   const { snapshotDirectory: directory } = options;
   if (directory === undefined) return undefined;
   mkdirSync(directory, { recursive: true });
@@ -87,8 +98,7 @@ export function loadSnapshot(
   let current: string | undefined;
   try {
     if (!names.includes(HEADER_FILE)) return undefined;
-    const { header, labelOf } = decodeSnapshotHeader(readFileSync(join(directory, HEADER_FILE)));
-    checkHeader(header, options);
+    const { header, labelOf } = readSnapshotHeader(directory, options);
     current = header.graphFile;
     checkGraphFile(join(directory, current), header);
     const { m, efConstruction } = header;
@@ -96,7 +106,7 @@ export function loadSnapshot(
     const path = join(directory, current);
     const graph = HnswGraph.load(path, labelOf, space, header.dimensions, { m, efConstruction });
     checkRows(graph, header.sequence, rows, live, options);
-    return { graph, sequence: header.sequence };
+    return { graph, sequence: header.sequence, provisional: header.provisional === true };
   } catch (error) {
     current = undefined;
     log(`the index snapshot in ${directory} is not used, the index is rebuilt: ${(error as Error).message}`);
@@ -105,6 +115,23 @@ export function loadSnapshot(
   } finally {
     for (const name of names) if (isLeftover(name, current)) rmSync(join(directory, name), { force: true });
   }
+}
+
+/** The header of the snapshot in a directory. @throws Error when there is none, or none of such an index */
+export function readSnapshotHeader(
+  directory: string,
+  options: EngineOptions,
+): { header: SnapshotHeader; labelOf: Uint32Array } {
+  const decoded = decodeSnapshotHeader(readFileSync(join(directory, HEADER_FILE)));
+  checkHeader(decoded.header, options);
+  return decoded;
+}
+
+/** Makes a graph file of the directory the snapshot, in one step, but not one that a power failure must not undo. */
+export function replaceHeaderUnsynced(directory: string, header: SnapshotHeader, labelOf: Uint32Array): void {
+  const temporary = join(directory, `${HEADER_FILE}.tmp`);
+  writeFileSync(temporary, encodeSnapshotHeader(header, labelOf));
+  renameSync(temporary, join(directory, HEADER_FILE));
 }
 
 function checkHeader(header: SnapshotHeader, options: EngineOptions): void {

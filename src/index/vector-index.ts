@@ -41,6 +41,8 @@ export interface IndexStatus {
   tombstones: number;
   /** Items that are found by comparison, because they are not in the graph yet. */
   lag: number;
+  /** The graph's links were made for other vectors: searches need more breadth, and a rebuild is wanted. */
+  provisional: boolean;
   /** Estimate: graph, vectors inside it, and rows waiting. */
   bytesInMemory: number;
 }
@@ -80,7 +82,10 @@ export interface VectorIndex {
   drain(onProgress?: IndexProgress): Promise<void>;
   /** Builds a new graph of the live rows beside the old one, which serves meanwhile, and changes over. */
   rebuild(onProgress?: IndexProgress): Promise<RebuildResult>;
-  /** Saves the graph; `sequence` is the newest write whose `add` or `remove` has been resolved. */
+  /**
+   * Saves the graph; `sequence` is the newest write whose `add` or `remove` has been resolved. A provisional graph stays saved as it was
+   * opened: what replaces it is saved soon.
+   */
   snapshot(sequence: number): Promise<void>;
   /** Stops all work and frees everything; calls still open reject with `shutting_down`. */
   close(): Promise<void>;

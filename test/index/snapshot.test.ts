@@ -56,7 +56,7 @@ describe("index snapshot", () => {
     const index = await open();
     assert.deepEqual(
       { ...(await index.status()), bytesInMemory: 0 },
-      { points: 800, tombstones: 0, lag: 0, bytesInMemory: 0 },
+      { points: 800, tombstones: 0, lag: 0, provisional: false, bytesInMemory: 0 },
     );
     const query = clusters.row();
     assert.ok(model.check((await index.search(query, 1, { k: 10 }))[0]!, query, 10) >= 0.9);
