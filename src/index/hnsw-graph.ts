@@ -1,14 +1,6 @@
-import { createRequire } from "node:module";
-import type { HierarchicalNSW } from "hnswlib-node";
 import type { MetricSpace } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
-
-// A CommonJS native addon: `require` also works in worker threads and skips the interop guesswork of `import`.
-const hnswlib = createRequire(import.meta.url)("hnswlib-node") as typeof import("hnswlib-node");
-
-/** The version of hnswlib-node whose file layout and behaviour this code was checked against. */
-export const HNSWLIB_VERSION = (createRequire(import.meta.url)("hnswlib-node/package.json") as { version: string })
-  .version;
+import { type HierarchicalNSW, hnswlib } from "./hnswlib.js";
 
 export interface GraphParameters {
   /** Links of a point in the upper layers (twice as many in the lowest), 2 to 100. */

@@ -17,8 +17,9 @@ import { crc32 } from "node:zlib";
 import { AttuneError } from "../errors/index.js";
 import { metricOf } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
-import { HNSWLIB_VERSION, HnswGraph } from "./hnsw-graph.js";
+import { HnswGraph } from "./hnsw-graph.js";
 import type { EngineOptions } from "./hnsw-messages.js";
+import { HNSWLIB_VERSION } from "./hnswlib.js";
 import type { RowFile } from "./row-file.js";
 import { decodeSnapshotHeader, encodeSnapshotHeader, type SnapshotHeader } from "./snapshot-file.js";
 

@@ -44,7 +44,7 @@ const PACKAGES: Record<string, string[]> = {
   "classic-level": ["storage/level.ts"],
   "onnxruntime-node": ["src/runtime/"],
   protobufjs: ["src/onnx/"],
-  "hnswlib-node": ["src/index/hnsw-graph.ts"],
+  "hnswlib-node": ["src/index/hnswlib.ts"],
   "@huggingface/tokenizers": ["src/encoder/tokenizers/"],
   "@huggingface/hub": ["src/encoder/sources/"],
   fastify: ["src/http/"],

@@ -1,0 +1,56 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+
+export type { HierarchicalNSW } from "hnswlib-node";
+export type Hnswlib = typeof import("hnswlib-node");
+
+// A CommonJS native addon: `require` also works in worker threads and skips the interop guesswork of `import`.
+const require = createRequire(import.meta.url);
+const PACKAGE = require.resolve("hnswlib-node/package.json");
+
+/** The version of hnswlib-node whose file layout and behaviour this code was checked against. */
+export const HNSWLIB_VERSION = (require(PACKAGE) as { version: string }).version;
+
+/** What the set-up notes about its build (src/setup/steps/hnswlib.js). */
+interface TunedBuild {
+  key: { march: string; version: string };
+  file: string;
+  /** Flags of /proc/cpuinfo without which the build must not be run. */
+  needs: string[];
+}
+
+/**
+ * The set-up's build of hnswlib-node for more than the oldest CPUs; undefined when there is none for this version of the
+ * package, or when this CPU lacks an instruction it may use: a copied directory, or an image built elsewhere.
+ */
+export function findTunedBuild(
+  folder = path.resolve(PACKAGE, "../../.attune-hnswlib"),
+  cpuInfo = "/proc/cpuinfo",
+): { file: string; march: string } | undefined {
+  try {
+    const build = JSON.parse(readFileSync(path.join(folder, "build.json"), "utf8")) as Partial<TunedBuild>;
+    const flags = /^flags\s*:\s*(.*)$/m.exec(readFileSync(cpuInfo, "utf8"))?.[1]?.trim().split(/\s+/);
+    const { key, file, needs } = build;
+    if (file === undefined || key?.version !== HNSWLIB_VERSION) return undefined;
+    if (!needs?.every((flag) => flags?.includes(flag))) return undefined;
+    return { file: path.join(folder, file), march: key.march };
+  } catch {
+    return undefined;
+  }
+}
+
+function load(): { hnswlib: Hnswlib; march: string | undefined } {
+  const tuned = process.env.ATTUNE_MARCH === "off" ? undefined : findTunedBuild();
+  if (tuned !== undefined) {
+    try {
+      return { hnswlib: require(tuned.file) as Hnswlib, march: tuned.march };
+    } catch (error) {
+      process.emitWarning(`hnswlib-node is used as npm built it; the build for ${tuned.march} does not load: ${error}`);
+    }
+  }
+  return { hnswlib: require("hnswlib-node") as Hnswlib, march: undefined };
+}
+
+/** hnswlib-node, in the fastest build that this CPU can run, and what that was built for: undefined is npm's build. */
+export const { hnswlib, march } = load();
