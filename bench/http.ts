@@ -1,11 +1,10 @@
-import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { AttuneClient, type CollectionClient } from "../src/client/index.js";
 import { readArgs } from "./support/args.js";
+import { repeatLoad, topIds, type VectorBody, writeQueryBodies } from "./support/collection-queries.js";
 import { corpusItems, embedAll, insertAll } from "./support/corpus.js";
 import { type IntentData, loadIntentData } from "./support/intent-data.js";
-import { runLoad } from "./support/load.js";
-import { mean } from "./support/percentile.js";
+import { meanRecall, smallestEfSearch } from "./support/recall.js";
 import { Report } from "./support/report.js";
 import { startServerProcess } from "./support/server-process.js";
 import { temporaryDirectory } from "./support/temporary.js";
@@ -23,8 +22,6 @@ const args = readArgs("Queries over HTTP: JSON bodies with vectors of 512 number
   seed: { default: 1, describe: "of the synthetic data" },
 });
 
-const EF_LADDER = [10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 192, 256, 384, 512];
-
 const report = new Report("http", args);
 const data = loadIntentData(args.data, args);
 const directory = temporaryDirectory();
@@ -40,7 +37,7 @@ try {
   );
   const { efSearch, recall } = await chooseEfSearch(collection, queries);
   const bodies = path.join(directory, "bodies.ndjson");
-  writeBodies(bodies, queries, efSearch);
+  writeQueryBodies(bodies, queries, args.body as VectorBody, { k: args.k, efSearch });
   const rows = [];
   for (const clients of args.clients)
     rows.push({ ...(await measure(clients, bodies)), efSearch, [`recall@${args.k}`]: recall });
@@ -62,42 +59,12 @@ async function ingest(collection: CollectionClient, { train }: IntentData): Prom
 }
 
 async function chooseEfSearch(collection: CollectionClient, queries: readonly Float32Array[]) {
-  const exact = await topIds(collection, queries, { exact: true });
-  for (const efSearch of EF_LADDER.filter((ef) => ef >= args.k)) {
-    const found = await topIds(collection, queries, { efSearch });
-    const recall = mean(found.map((ids, i) => share(ids, exact[i])));
+  const exact = await topIds(collection, queries, { k: args.k, exact: true });
+  return smallestEfSearch(args.k, args.recall, async (efSearch) => {
+    const recall = meanRecall(await topIds(collection, queries, { k: args.k, efSearch }), exact);
     report.note(`efSearch ${efSearch}: recall@${args.k} ${recall.toFixed(4)}`);
-    if (recall >= args.recall) return { efSearch, recall };
-  }
-  throw new Error(`no efSearch up to ${EF_LADDER.at(-1)} reaches recall ${args.recall}`);
-}
-
-async function topIds(
-  collection: CollectionClient,
-  queries: readonly Float32Array[],
-  how: { exact?: boolean; efSearch?: number },
-) {
-  const found: Set<string>[] = [];
-  for (let i = 0; i < queries.length; i += 200) {
-    const part = queries.slice(i, i + 200).map((vector) => ({ vector, k: args.k, withPayload: false, ...how }));
-    const { results } = await collection.queryBatch(part);
-    found.push(...results.map((hits) => new Set(hits.map(({ id }) => id))));
-  }
-  return found;
-}
-
-function share(found: ReadonlySet<string>, expected: ReadonlySet<string> = new Set()): number {
-  return [...expected].filter((id) => found.has(id)).length / Math.max(1, expected.size);
-}
-
-function writeBodies(file: string, queries: readonly Float32Array[], efSearch: number): void {
-  const asBase64 = (vector: Float32Array) =>
-    Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("base64");
-  const lines = queries.map((query) => {
-    const vector = args.body === "base64" ? asBase64(query) : Array.from(query);
-    return JSON.stringify({ vector, k: args.k, efSearch });
+    return recall;
   });
-  writeFileSync(file, `${lines.join("\n")}\n`);
 }
 
 async function measure(clients: number, bodies: string) {
@@ -108,11 +75,6 @@ async function measure(clients: number, bodies: string) {
     warmUpMs: args["warm-up"] * 1000,
     durationMs: args.seconds * 1000,
   };
-  const runs = [];
-  for (let i = 0; i < args.repeats; i++) runs.push(await runLoad(server.url, task));
-  runs.sort((a, b) => a.qps - b.qps);
-  const median = runs[Math.floor(runs.length / 2)];
-  if (median === undefined) throw new Error("--repeats must be at least 1");
-  const failures = runs.reduce((sum, run) => sum + run.failures, 0);
-  return { clients, QPS: median.qps, "best QPS": runs.at(-1)?.qps, p50: median.p50, p99: median.p99, failures };
+  const { median, best, failures } = await repeatLoad(server.url, task, args.repeats);
+  return { clients, QPS: median.qps, "best QPS": best, p50: median.p50, p99: median.p99, failures };
 }

@@ -15,6 +15,10 @@ const TINY: Record<string, string> = {
   "fine-tune": "--data synthetic --count 400 --sizes 60 --seeds 1",
   engines: "--smoke",
   "step-cost": "--smoke",
+  filter: "--smoke",
+  reembed: "--smoke",
+  memory: "--smoke",
+  startup: "--smoke",
   latency: "--data synthetic --count 400 --triplets 60 --seconds 1",
 };
 

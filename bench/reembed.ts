@@ -1,0 +1,160 @@
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { AttuneClient, type CollectionClient, type Job } from "../src/client/index.js";
+import { Random } from "../src/vector/index.js";
+import { readArgs } from "./support/args.js";
+import { rowsOf } from "./support/clustered-vectors.js";
+import { topIds, writeQueryBodies } from "./support/collection-queries.js";
+import { insertAll } from "./support/corpus.js";
+import { classTriplets, type LearnableVectors, learnableVectors } from "./support/learnable-vectors.js";
+import { runLoad } from "./support/load.js";
+import { mean } from "./support/percentile.js";
+import { meanRecall, smallestEfSearch } from "./support/recall.js";
+import { Report, type Row } from "./support/report.js";
+import { startServerProcess } from "./support/server-process.js";
+import { temporaryDirectory } from "./support/temporary.js";
+
+const args = readArgs(
+  "Feedback to live: from the request of a head's fine-tune until a query is answered by the new generation, against the\n" +
+    "number of items; what part took how long; recall and queries a second before, at the switch and after it.",
+  {
+    sizes: { default: [10_000, 30_000, 100_000], describe: "numbers of items" },
+    dimensions: { default: 512, describe: "of the vectors" },
+    triplets: { default: 1000, describe: "feedback" },
+    queries: { default: 300, describe: "queries that recall and precision are measured with" },
+    recall: { default: 0.99, describe: "recall@10 before; the smallest efSearch that reaches it is the collection's" },
+    clients: { default: 8, describe: "that ask at the same time, for queries a second" },
+    seconds: { default: 3, describe: "of each measurement of queries a second" },
+    seed: { default: 1, describe: "of the vectors, the triplets and the training" },
+    smoke: { default: false, describe: "tiny sizes, to see that it runs" },
+  },
+);
+if (args.smoke) {
+  Object.assign(args, { sizes: [1000], dimensions: 256, triplets: 200, queries: 20, clients: 2, seconds: 0.2 });
+}
+
+const COLLECTION = "reembed";
+const K = 10;
+const POLL_MS = 10;
+
+interface State {
+  recall: number;
+  precision: number;
+  QPS: number;
+}
+
+const report = new Report("reembed", args);
+const live: Row[] = [];
+const search: Row[] = [];
+const parts: Row[] = [];
+for (const size of args.sizes) await measure(size);
+report.table(`from the request to its results, ${args.dimensions} dimensions, ${args.triplets} triplets`, live);
+report.table("search before, at the switch and after the job", search);
+report.table("what part took how long, ms", parts);
+report.save(args.json);
+
+async function measure(size: number): Promise<void> {
+  const data = learnableVectors(args.seed, size, args.queries, args.dimensions);
+  const directory = temporaryDirectory();
+  const server = await startServerProcess({ data: path.join(directory, "data") });
+  const client = new AttuneClient({ baseUrl: server.url, timeoutMs: 600_000 });
+  try {
+    const collection = await fill(client, data);
+    const bodies = path.join(directory, "bodies.ndjson");
+    writeQueryBodies(bodies, rowsOf(data.queries, args.dimensions), "base64", { k: K });
+    const look = () => stateOf(collection, data, server.url, bodies);
+    const before = await look();
+    const started = performance.now();
+    const { id } = await collection.startFineTune({ seed: args.seed });
+    const servedS = await untilServed(collection, id, data.queries.subarray(0, args.dimensions), started);
+    const atSwitch = servedS === undefined ? undefined : await look();
+    const job = await collection.waitForFineTune(id);
+    const after = await look();
+    report.note(`${size} items: ${job.status} ${job.reason ?? ""}, ${JSON.stringify(job.timings)}`);
+    live.push(liveRow(size, job, servedS));
+    const states = [before, ...(atSwitch === undefined ? [] : [atSwitch]), after];
+    const names = ["before", ...(atSwitch === undefined ? [] : ["at the switch"]), "after"];
+    search.push(...states.map((state, i) => stateRow(size, names[i] ?? "", state, before)));
+    parts.push({ items: size, ...job.timings });
+  } finally {
+    client.close();
+    await server.stop();
+  }
+}
+
+/** Items, the width of search that the recall takes, and feedback. */
+async function fill(client: AttuneClient, data: LearnableVectors): Promise<CollectionClient> {
+  const settings = { modality: "vector", dimensions: args.dimensions } as const;
+  const { collection } = await client.createCollection(COLLECTION, settings);
+  const items = rowsOf(data.rows, args.dimensions).map((vector, i) => ({ id: `v${i}`, vector }));
+  const { indexedMs } = await insertAll(collection, items);
+  report.note(`${items.length} items indexed after ${(indexedMs / 1000).toFixed(1)} s`);
+  const queries = rowsOf(data.queries, args.dimensions);
+  const exact = await topIds(collection, queries, { k: K, exact: true });
+  const { efSearch } = await smallestEfSearch(K, args.recall, async (ef) =>
+    meanRecall(await topIds(collection, queries, { k: K, efSearch: ef }), exact),
+  );
+  await collection.patch({ index: { efSearch } });
+  const drawn = classTriplets(new Random(args.seed), data.classOfRow, args.triplets);
+  const triplets = drawn.map(({ anchor, positive, negative }) => ({
+    anchor: `v${anchor}`,
+    positive: `v${positive}`,
+    negative: `v${negative}`,
+  }));
+  await collection.submitFeedback({ triplets });
+  return collection;
+}
+
+/** Asks again and again until another generation than the first answers; undefined when the job ends without one. */
+async function untilServed(
+  collection: CollectionClient,
+  id: string,
+  vector: Float32Array,
+  started: number,
+): Promise<number | undefined> {
+  let ended = false;
+  const watch = collection.waitForFineTune(id).finally(() => {
+    ended = true;
+  });
+  for (;;) {
+    const last = ended;
+    const { generation } = await collection.query({ vector, k: K });
+    if (generation !== 0) return (performance.now() - started) / 1000;
+    if (last) break;
+    await sleep(POLL_MS);
+  }
+  await watch;
+  return undefined;
+}
+
+/** Recall against exact search in the same generation, and the share of results that have the query's class. */
+async function stateOf(
+  collection: CollectionClient,
+  { queries: flat, classOfQuery, classOfRow }: LearnableVectors,
+  url: string,
+  bodies: string,
+): Promise<State> {
+  const queries = rowsOf(flat, args.dimensions);
+  const found = await topIds(collection, queries, { k: K });
+  const exact = await topIds(collection, queries, { k: K, exact: true });
+  const right = found.map(
+    (ids, i) => [...ids].filter((id) => classOfRow[Number(id.slice(1))] === classOfQuery[i]).length / K,
+  );
+  const task = { path: `/v1/collections/${COLLECTION}/query`, bodies, clients: args.clients, warmUpMs: 200 };
+  const { qps } = await runLoad(url, { ...task, durationMs: args.seconds * 1000 });
+  return { recall: meanRecall(found, exact), precision: mean(right), QPS: qps };
+}
+
+function liveRow(items: number, job: Job, servedS: number | undefined): Row {
+  return {
+    items,
+    outcome: job.status,
+    "served s": servedS,
+    loss: job.recipe?.loss,
+    "gain, low": job.metrics?.improvement.low,
+  };
+}
+
+function stateRow(items: number, when: string, { recall, precision, QPS }: State, before: State): Row {
+  return { items, when, "recall@10": recall, "P@10": precision, QPS, "QPS to before": QPS / before.QPS };
+}
