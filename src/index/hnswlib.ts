@@ -12,12 +12,18 @@ const PACKAGE = require.resolve("hnswlib-node/package.json");
 /** The version of hnswlib-node whose file layout and behaviour this code was checked against. */
 export const HNSWLIB_VERSION = (require(PACKAGE) as { version: string }).version;
 
+export interface TunedBuild {
+  file: string;
+  /** What it was compiled for: "native", or a level such as "x86-64-v3". */
+  march: string;
+}
+
 /** What the set-up notes about its build (src/setup/steps/hnswlib.js). */
-interface TunedBuild {
+interface BuildRecord {
   key: { march: string; version: string };
   file: string;
-  /** Flags of /proc/cpuinfo without which the build must not be run. */
-  needs: string[];
+  /** Flags of /proc/cpuinfo, with spaces between, without which the build must not be run. */
+  needs: string;
 }
 
 /**
@@ -27,21 +33,24 @@ interface TunedBuild {
 export function findTunedBuild(
   folder = path.resolve(PACKAGE, "../../.attune-hnswlib"),
   cpuInfo = "/proc/cpuinfo",
-): { file: string; march: string } | undefined {
+): TunedBuild | undefined {
   try {
-    const build = JSON.parse(readFileSync(path.join(folder, "build.json"), "utf8")) as Partial<TunedBuild>;
-    const flags = /^flags\s*:\s*(.*)$/m.exec(readFileSync(cpuInfo, "utf8"))?.[1]?.trim().split(/\s+/);
+    const build = JSON.parse(readFileSync(path.join(folder, "build.json"), "utf8")) as Partial<BuildRecord>;
+    const flags = /^flags\s*:\s*(.*)$/m.exec(readFileSync(cpuInfo, "utf8"))?.[1]?.split(" ");
     const { key, file, needs } = build;
     if (file === undefined || key?.version !== HNSWLIB_VERSION) return undefined;
-    if (!needs?.every((flag) => flags?.includes(flag))) return undefined;
+    if (!needs?.split(" ").every((flag) => flags?.includes(flag))) return undefined;
     return { file: path.join(folder, file), march: key.march };
   } catch {
     return undefined;
   }
 }
 
-function load(): { hnswlib: Hnswlib; march: string | undefined } {
-  const tuned = process.env.ATTUNE_MARCH === "off" ? undefined : findTunedBuild();
+/**
+ * hnswlib-node in the given build, or where that is missing or does not load (it may want a newer C library), in npm's;
+ * and what it was compiled for, which is undefined for npm's.
+ */
+export function loadHnswlib(tuned: TunedBuild | undefined): { hnswlib: Hnswlib; march: string | undefined } {
   if (tuned !== undefined) {
     try {
       return { hnswlib: require(tuned.file) as Hnswlib, march: tuned.march };
@@ -52,5 +61,4 @@ function load(): { hnswlib: Hnswlib; march: string | undefined } {
   return { hnswlib: require("hnswlib-node") as Hnswlib, march: undefined };
 }
 
-/** hnswlib-node, in the fastest build that this CPU can run, and what that was built for: undefined is npm's build. */
-export const { hnswlib, march } = load();
+export const { hnswlib, march } = loadHnswlib(process.env.ATTUNE_MARCH === "off" ? undefined : findTunedBuild());

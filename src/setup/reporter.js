@@ -10,6 +10,8 @@ export function createReporter({ quiet, stream = process.stderr }) {
   };
   return {
     note: (text) => print(`set-up: ${text}\n`),
+    /** Printed even when quiet. */
+    warn: (text) => stream.write(`set-up: ${text}\n`),
     async step(title, reason, run) {
       const live = stream.isTTY === true && !quiet;
       const started = performance.now();
@@ -26,8 +28,9 @@ export function createReporter({ quiet, stream = process.stderr }) {
         detail = text;
       };
       try {
-        await run(progress);
+        const result = await run(progress);
         print(`${live ? "\r\x1b[2K" : ""}set-up: ${title}: done in ${seconds()}\n`);
+        return result;
       } catch (error) {
         print(`${live ? "\r\x1b[2K" : ""}set-up: ${title}: failed after ${seconds()}\n`);
         throw error;

@@ -6,6 +6,7 @@ import { SetupError } from "./command.js";
 import { acquireLock } from "./lock.js";
 import { createReporter } from "./reporter.js";
 import { build } from "./steps/build.js";
+import { hnswlib } from "./steps/hnswlib.js";
 import { model } from "./steps/model.js";
 import { nativeModules } from "./steps/native-modules.js";
 import { checkNodeVersion } from "./steps/node-version.js";
@@ -15,13 +16,15 @@ const USAGE = `Usage: node src/setup/setup.js [--for demo|test|bench|build] [--q
 
 Installs packages, builds, and prepares the built-in models, each only when missing or stale.
   --for WHAT   what the set-up is for (default test); build leaves the model out
-  --quiet      print failures only`;
+  --quiet      print failures and warnings only
+
+ATTUNE_MARCH says what the index is compiled for: native (the default), x86-64-v2, x86-64-v3, x86-64-v4, or off.`;
 
 const STEPS = {
-  demo: [packages, nativeModules, build, model],
-  test: [packages, nativeModules, build, model],
-  bench: [packages, nativeModules, build, model],
-  build: [packages, nativeModules, build],
+  demo: [packages, nativeModules, hnswlib, build, model],
+  test: [packages, nativeModules, hnswlib, build, model],
+  bench: [packages, nativeModules, hnswlib, build, model],
+  build: [packages, nativeModules, hnswlib, build],
 };
 
 function readOptions() {
@@ -54,7 +57,9 @@ async function main() {
     for (const step of steps) {
       // Asked again under the lock: an earlier step, or another set-up, may have changed the answer.
       const reason = step.staleReason(root);
-      if (reason !== undefined) await reporter.step(step.title, reason, (progress) => step.run(root, progress));
+      if (reason === undefined) continue;
+      const warning = await reporter.step(step.title, reason, (progress) => step.run(root, progress));
+      if (warning !== undefined) reporter.warn(warning);
     }
   } finally {
     release();

@@ -1,0 +1,79 @@
+// Checks a build of hnswlib-node: `node check-hnswlib.js ADDON` ends with 0 when its answers are right. A process of its
+// own, for an instruction that the CPU lacks ends the process.
+
+import { rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import os from "node:os";
+import path from "node:path";
+
+const POINTS = 200;
+const QUERIES = 20;
+const K = 10;
+/** hnswlib has a distance function each for multiples of 16, of 4, and what is left over: these take all of them. */
+const DIMENSIONS = [3, 16, 20, 37, 100, 512];
+const TOLERANCE = 1e-4;
+
+const DISTANCES = {
+  l2: (a, b) => a.reduce((sum, x, i) => sum + (x - b[i]) ** 2, 0),
+  ip: (a, b) => 1 - a.reduce((sum, x, i) => sum + x * b[i], 0),
+};
+
+const addon = createRequire(import.meta.url)(path.resolve(process.argv[2]));
+for (const space of Object.keys(DISTANCES)) for (const dimensions of DIMENSIONS) checkGraph(space, dimensions);
+
+/** A search as broad as the graph is large is exact, so it has to find what comparing with every point finds. */
+function checkGraph(space, dimensions) {
+  const random = generator(dimensions);
+  const vectors = (count) => Array.from({ length: count }, () => unitVector(random, dimensions));
+  const points = vectors(POINTS);
+  const graph = new addon.HierarchicalNSW(space, dimensions);
+  graph.initIndex({ maxElements: POINTS });
+  points.forEach((point, label) => {
+    graph.addPoint(point, label);
+  });
+  const loaded = reload(graph, space, dimensions);
+  for (const query of vectors(QUERIES)) {
+    const expected = points.map((point) => DISTANCES[space](query, point));
+    const nearest = [...expected].sort((a, b) => a - b).slice(0, K);
+    for (const searched of [graph, loaded]) {
+      searched.setEf(POINTS);
+      const { neighbors, distances } = searched.searchKnn(query, K);
+      const right = nearest.every(
+        (distance, i) => isNear(distances[i], distance) && isNear(expected[neighbors[i]], distance),
+      );
+      if (!right) throw new Error(`${space}, ${dimensions} dimensions: found ${distances}, expected ${nearest}`);
+    }
+  }
+}
+
+/** The same graph from its file. */
+function reload(graph, space, dimensions) {
+  const file = path.join(os.tmpdir(), `attune-check-${process.pid}.hnsw`);
+  try {
+    graph.writeIndexSync(file);
+    const loaded = new addon.HierarchicalNSW(space, dimensions);
+    loaded.readIndexSync(file);
+    return loaded;
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+function isNear(value, expected) {
+  return Math.abs(value - expected) < TOLERANCE;
+}
+
+function unitVector(random, dimensions) {
+  const vector = Array.from({ length: dimensions }, () => random() - 0.5);
+  const length = Math.hypot(...vector);
+  return vector.map((x) => x / length);
+}
+
+/** The linear congruential generator of Numerical Recipes, from 0 to 1. */
+function generator(seed) {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}

@@ -1,0 +1,114 @@
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import path from "node:path";
+import { runCommand, SetupError, tail } from "../command.js";
+import { readCpu } from "../cpu.js";
+import { fingerprint, hashOfFile } from "../fingerprint.js";
+import { chooseMarch } from "../march.js";
+import { readMarker, writeMarker } from "../marker.js";
+import { COMPILER_HINT, npmCommand, npmEnvironment } from "./packages.js";
+
+const CHECK = path.resolve(import.meta.dirname, "../check-hnswlib.js");
+/** What node-gyp needs of the package. */
+const SOURCES = ["package.json", "binding.gyp", "src"];
+
+const packageFolder = (root) => path.join(root, "node_modules", "hnswlib-node");
+/** The build and what there is to know about it. src/index/hnswlib.ts reads it; npm's own build stays where it is. */
+const tunedFolder = (root) => path.join(root, "node_modules", ".attune-hnswlib");
+const buildMarker = (root) => path.join(tunedFolder(root), "build.json");
+
+/** hnswlib-node for the instructions of this CPU, beside npm's build, which knows SSE2 alone and remains the fallback. */
+export const hnswlib = {
+  title: "building hnswlib-node for this CPU",
+  staleReason(root, env = process.env) {
+    const choice = chooseMarch(env);
+    if (choice === undefined) return existsSync(tunedFolder(root)) ? "no longer wanted" : undefined;
+    const marker = readMarker(buildMarker(root));
+    if (marker.key === undefined) return "not built yet";
+    const key = keyOf(root, choice.march);
+    if (marker.key.march !== key.march) return "ATTUNE_MARCH changed";
+    if (marker.key.cpu !== key.cpu) return "another CPU";
+    if (JSON.stringify(marker.key) !== JSON.stringify(key)) return "hnswlib-node or Node changed";
+    if (marker.file === undefined) return marker.compiler === findCompiler(env) ? undefined : "the compiler changed";
+    return hashOfFile(path.join(tunedFolder(root), marker.file)) === marker.hash ? undefined : "missing or damaged";
+  },
+  /** Returns why there is only npm's build, when it comes to that. */
+  async run(root, progress, env = process.env) {
+    const folder = tunedFolder(root);
+    const choice = chooseMarch(env);
+    if (choice === undefined) return void rmSync(folder, { recursive: true, force: true });
+    const key = keyOf(root, choice.march);
+    const workshop = path.join(folder, "next");
+    rmSync(workshop, { recursive: true, force: true });
+    try {
+      const addon = await compile(root, workshop, choice.march, env);
+      progress("checking its answers");
+      await check(addon);
+      const hash = hashOfFile(addon);
+      const file = `addon-${hash.slice(0, 16)}.node`;
+      renameSync(addon, path.join(folder, file));
+      writeMarker(buildMarker(root), { key, file, hash, needs: choice.needs });
+    } catch (error) {
+      if (!(error instanceof SetupError)) throw error;
+      writeMarker(buildMarker(root), { key, compiler: findCompiler(env), problem: error.message });
+      return `hnswlib-node is used as npm built it, which is slower: ${error.message}\n  To try again: remove ${folder}`;
+    } finally {
+      removeLeftovers(root);
+    }
+  },
+};
+
+/** What the build depends on; a build for a named level does not depend on the CPU that made it. */
+function keyOf(root, march) {
+  const { name, flags } = readCpu();
+  return {
+    march,
+    cpu: march === "native" ? `${name}: ${flags}` : undefined,
+    version: readMarker(path.join(packageFolder(root), "package.json")).version,
+    sources: fingerprint(packageFolder(root), SOURCES, ""),
+    abi: process.versions.modules,
+  };
+}
+
+/** Builds a copy of the package, so that npm's build is never missing, with the node-gyp that npm brings along. */
+async function compile(root, workshop, march, env) {
+  mkdirSync(workshop, { recursive: true });
+  if (findCompiler(env) === undefined)
+    throw new SetupError(`no C++ compiler (${compilerName(env)}) was found.\n${COMPILER_HINT}`);
+  for (const name of SOURCES) {
+    cpSync(path.join(packageFolder(root), name), path.join(workshop, name), { recursive: true });
+  }
+  const [file, ...args] = npmCommand();
+  const flags = [env.CXXFLAGS, "-O3", `-march=${march}`].filter(Boolean).join(" ");
+  const { code, output } = await runCommand(file, [...args, "run", "rebuild"], {
+    cwd: workshop,
+    env: { ...npmEnvironment(env), CXXFLAGS: flags },
+  });
+  if (code !== 0) throw new SetupError(`building it ended with ${code}:\n${tail(output, 15)}\n${COMPILER_HINT}`);
+  return path.join(workshop, "build", "Release", "addon.node");
+}
+
+async function check(addon) {
+  const { code, signal, output } = await runCommand(process.execPath, [CHECK, addon], {});
+  if (signal) throw new SetupError(`${signal} ended the check of the new build.`);
+  if (code !== 0) throw new SetupError(`the new build did not pass its check:\n${tail(output, 8)}`);
+}
+
+function compilerName(env) {
+  return env.CXX?.trim().split(/\s+/)[0] || "g++";
+}
+
+/** Where the compiler that make would call is; undefined when it is nowhere. */
+function findCompiler(env) {
+  const name = compilerName(env);
+  const folders = path.isAbsolute(name) ? ["/"] : (env.PATH ?? "").split(path.delimiter);
+  return folders.map((folder) => path.resolve(folder, name)).find((file) => existsSync(file));
+}
+
+/** Processes that have an older build open keep it. */
+function removeLeftovers(root) {
+  const folder = tunedFolder(root);
+  const kept = [path.basename(buildMarker(root)), readMarker(buildMarker(root)).file];
+  for (const name of readdirSync(folder)) {
+    if (!kept.includes(name)) rmSync(path.join(folder, name), { recursive: true, force: true });
+  }
+}
