@@ -1,28 +1,33 @@
 import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { openEncoder } from "../src/encoder/index.js";
-import { openExactIndex, openHnswIndex, type VectorIndex } from "../src/index/index.js";
-import { encodeFloat32, normaliseRows } from "../src/vector/index.js";
+import { findTunedBuild, type Hnswlib, loadHnswlib } from "../src/index/hnswlib.js";
+import { openExactIndex, openHnswIndex } from "../src/index/index.js";
+import { encodeFloat32 } from "../src/vector/index.js";
+import { loadAnnData } from "./ann/data.js";
+import { bareSystem, indexSystem, type Pass, type System, takeTurns } from "./ann/systems.js";
 import { readArgs } from "./support/args.js";
-import { loadBanking77 } from "./support/banking77.js";
-import { clusteredVectors } from "./support/clustered-vectors.js";
 import { mean, percentile } from "./support/percentile.js";
 import { Report, type Row } from "./support/report.js";
 import { temporaryDirectory } from "./support/temporary.js";
 
-const hnswlib = createRequire(import.meta.url)("hnswlib-node") as typeof import("hnswlib-node");
-
 const args = readArgs(
-  "Recall against queries per second over efSearch: hnswlib-node bare on its thread, and our index.",
+  "Recall against queries per second: hnswlib-node bare on its thread, as npm builds it and as the set-up does, and our index.",
   {
-    data: { default: "synthetic", describe: "synthetic, or banking77 through the built-in encoder" },
-    count: { default: 10_000, describe: "vectors of the synthetic data" },
+    data: {
+      default: "synthetic",
+      describe: "synthetic (clusters), spectrum (as hard as GloVe), banking77, or a file as GloVe's",
+    },
+    count: { default: 10_000, describe: "vectors; banking77 has its own" },
     dimensions: { default: 512, describe: "of the synthetic data" },
     queries: { default: 1000, describe: "queries" },
     m: { default: 16, describe: "links of a point" },
     efConstruction: { default: 200, describe: "breadth of the build" },
     efSearch: { default: [10, 20, 40, 80, 160], describe: "breadths of search to measure" },
+    recalls: {
+      default: [0.89, 0.94, 0.975],
+      describe: "recalls to compare at, each at the least efSearch that reaches it",
+    },
     k: { default: 10, describe: "neighbours" },
     callers: { default: [1, 8, 32], describe: "searches open at once in our index" },
     repeats: { default: 3, describe: "passes over the queries; the median and the best are shown" },
@@ -33,49 +38,27 @@ const args = readArgs(
 if (args.smoke) {
   Object.assign(args, { count: 1000, dimensions: 16, queries: 50, efSearch: [10, 40], callers: [1, 8], repeats: 1 });
 }
-
-interface Data {
-  name: string;
-  dimensions: number;
-  rows: Float32Array;
-  queries: Float32Array;
-}
+/** Beyond this breadth a recall counts as not reached. */
+const MAX_EF = 4096;
 
 const report = new Report("ann", args);
-const data = await loadData();
+const data = await loadAnnData(args);
 const count = data.rows.length / data.dimensions;
 const queryCount = data.queries.length / data.dimensions;
-const rowAt = (rows: Float32Array, i: number) => rows.subarray(i * data.dimensions, (i + 1) * data.dimensions);
 const rowsFile = path.join(temporaryDirectory(), "rows.f32");
 writeFileSync(rowsFile, encodeFloat32(data.rows));
 const source = { path: rowsFile, dimensions: data.dimensions };
 const live = { labels: Uint32Array.from({ length: count }, (_, i) => i), sequences: new Float64Array(count) };
 const truth = await exactLabels();
-const rows = [...measureBare(), ...(await measureOurs())];
-report.table(`${data.name}, ${count} vectors, cosine, k ${args.k}, ${queryCount} queries`, rows);
+const bare = bareSystems();
+const { index, addsPerSecond } = await fillIndex();
+const ours = args.callers.map((callers) => indexSystem(index, addsPerSecond, data, callers, args.k));
+const systems = [...bare, ...ours];
+const title = `${data.name}, ${count} vectors, cosine, k ${args.k}, ${queryCount} queries`;
+report.table(title, await overBreadths());
+report.table(`${title}, at equal recall`, await atEqualRecall());
+await index.close();
 report.save(args.json);
-
-async function loadData(): Promise<Data> {
-  if (args.data === "synthetic") {
-    const { rows, queries } = clusteredVectors(args.seed, args.count, args.queries, args.dimensions);
-    return { name: `synthetic (seed ${args.seed})`, dimensions: args.dimensions, rows, queries };
-  }
-  if (args.data !== "banking77") throw new Error(`unknown data set "${args.data}": expected synthetic or banking77`);
-  const { name, train, test } = loadBanking77();
-  const encoder = await openEncoder("use-lite");
-  try {
-    const embed = async (texts: string[]) => {
-      const { vectors } = await encoder.encode(texts);
-      normaliseRows(vectors, encoder.dimensions);
-      return vectors;
-    };
-    const rows = await embed(train.map(({ text }) => text));
-    const queries = await embed(test.slice(0, args.queries).map(({ text }) => text));
-    return { name, dimensions: encoder.dimensions, rows, queries };
-  } finally {
-    await encoder.close();
-  }
-}
 
 async function exactLabels(): Promise<Set<number>[]> {
   const exact = await openExactIndex({ rows: source, metric: "cosine", live });
@@ -84,94 +67,118 @@ async function exactLabels(): Promise<Set<number>[]> {
   return hits.map(({ labels }) => new Set(labels));
 }
 
-function measureBare(): Row[] {
-  const graph = new hnswlib.HierarchicalNSW("ip", data.dimensions);
-  graph.initIndex({ maxElements: count, m: args.m, efConstruction: args.efConstruction });
-  const started = performance.now();
-  for (let i = 0; i < count; i++) graph.addPoint(Array.from(rowAt(data.rows, i)), i);
-  const addsPerSecond = (count / (performance.now() - started)) * 1000;
-  const queries = Array.from({ length: queryCount }, (_, i) => Array.from(rowAt(data.queries, i)));
-  return args.efSearch.map((efSearch) => {
-    graph.setEf(efSearch);
-    const passes = Array.from({ length: args.repeats }, () => {
-      const found: ArrayLike<number>[] = [];
-      const times: number[] = [];
-      const passStarted = performance.now();
-      for (const query of queries) {
-        const queryStarted = performance.now();
-        found.push(graph.searchKnn(query, args.k).neighbors);
-        times.push(performance.now() - queryStarted);
-      }
-      return { found, times, ms: performance.now() - passStarted };
-    });
-    return resultRow("hnswlib-node bare", addsPerSecond, efSearch, 1, passes);
+function bareSystems(): System[] {
+  const builds: [string, Hnswlib][] = [["hnswlib-node", createRequire(import.meta.url)("hnswlib-node") as Hnswlib]];
+  const { hnswlib, march } = loadHnswlib(findTunedBuild());
+  if (march === undefined)
+    report.note("the set-up made no build of hnswlib-node of its own: there is nothing to compare");
+  else builds.push([`hnswlib-node, ${march}`, hnswlib]);
+  const parameters = { m: args.m, efConstruction: args.efConstruction };
+  return builds.map(([name, lib]) => {
+    report.note(`building the graph of ${name}`);
+    return bareSystem(name, lib, data, parameters, args.k);
   });
 }
 
-async function measureOurs(): Promise<Row[]> {
+async function fillIndex() {
+  report.note("building our index");
   const parameters = { m: args.m, efConstruction: args.efConstruction, efSearch: 64 };
-  const started = performance.now();
   const none = { labels: new Uint32Array(0), sequences: new Float64Array(0) };
+  const started = performance.now();
   const index = await openHnswIndex({ rows: source, metric: "cosine", parameters, live: none });
   await index.add(live.labels);
   await index.drain();
-  const addsPerSecond = (count / (performance.now() - started)) * 1000;
-  const measured: Row[] = [];
-  for (const callers of args.callers) {
-    for (const efSearch of args.efSearch) {
-      const passes: Pass[] = [];
-      for (let i = 0; i < args.repeats; i++) passes.push(await searchAll(index, efSearch, callers));
-      measured.push(resultRow("attune index", addsPerSecond, efSearch, callers, passes));
+  return { index, addsPerSecond: (count / (performance.now() - started)) * 1000 };
+}
+
+async function overBreadths(): Promise<Row[]> {
+  const rows = new Map<System, Row[]>(systems.map((system) => [system, []]));
+  for (const efSearch of args.efSearch) {
+    for (const [system, passes] of await takeTurns(systems, () => efSearch, args.repeats)) {
+      rows.get(system)?.push(resultRow(system, efSearch, passes));
     }
   }
-  await index.close();
-  return measured;
+  return [...rows.values()].flat();
 }
 
-interface Pass {
-  found: ArrayLike<number>[];
-  times: number[];
-  ms: number;
-}
-
-/** Every query once, `callers` at a time. */
-async function searchAll(index: VectorIndex, efSearch: number, callers: number): Promise<Pass> {
-  const found: ArrayLike<number>[] = [];
-  const times: number[] = [];
-  let next = 0;
-  const started = performance.now();
-  const call = async () => {
-    for (let i = next++; i < queryCount; i = next++) {
-      const queryStarted = performance.now();
-      const [hits] = await index.search(rowAt(data.queries, i), 1, { k: args.k, efSearch });
-      times.push(performance.now() - queryStarted);
-      found[i] = hits?.labels ?? [];
+/** Of each system the least breadth that reaches a recall, and how many times the queries of the first it answers with it. */
+async function atEqualRecall(): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const wanted of args.recalls) {
+    const breadths = new Map<System, number>();
+    for (const system of systems) {
+      const breadth = await leastBreadth(system, wanted);
+      if (breadth !== undefined) breadths.set(system, breadth);
     }
-  };
-  await Promise.all(Array.from({ length: callers }, call));
-  return { found, times, ms: performance.now() - started };
+    const passes = await takeTurns([...breadths.keys()], (system) => breadths.get(system) as number, args.repeats);
+    const first = passes.get(systems[0] as System);
+    for (const [system, own] of passes) {
+      const ratios = own.flatMap(({ ms }, i) => (first?.[i] === undefined ? [] : [first[i].ms / ms]));
+      rows.push({
+        "recall wanted": wanted,
+        system: system.name,
+        callers: system.callers,
+        efSearch: breadths.get(system) as number,
+        "recall reached": recallOf(own),
+        QPS: Math.round(percentile(speeds(own), 0.5)),
+        "best QPS": Math.round(speeds(own).at(-1) ?? Number.NaN),
+        [`times ${systems[0]?.name}'s`]:
+          ratios.length === 0
+            ? undefined
+            : percentile(
+                ratios.sort((a, b) => a - b),
+                0.5,
+              ),
+      });
+    }
+  }
+  return rows;
 }
 
-function resultRow(system: string, adds: number, efSearch: number, callers: number, passes: Pass[]): Row {
-  const bySpeed = [...passes].sort((a, b) => b.ms - a.ms);
-  const qps = bySpeed.map(({ ms }) => (queryCount / ms) * 1000);
+async function leastBreadth(system: System, recall: number): Promise<number | undefined> {
+  const reaches = async (efSearch: number) => recallOf([await system.search(efSearch)]) >= recall;
+  let [low, high] = [args.k, args.k];
+  while (!(await reaches(high))) {
+    low = high + 1;
+    high *= 2;
+    if (high > MAX_EF) return undefined;
+  }
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (await reaches(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return high;
+}
+
+function resultRow(system: System, efSearch: number, passes: Pass[]): Row {
+  const qps = speeds(passes);
   const times = passes.flatMap((pass) => pass.times).sort((a, b) => a - b);
-  const found = passes[0]?.found ?? [];
   return {
     dataset: data.name,
-    system,
+    system: system.name,
     dimensions: data.dimensions,
     m: args.m,
     efConstruction: args.efConstruction,
     efSearch,
-    callers,
-    "adds/s": Math.round(adds),
+    callers: system.callers,
+    "adds/s": Math.round(system.addsPerSecond),
     QPS: Math.round(percentile(qps, 0.5)),
     "best QPS": Math.round(qps.at(-1) ?? Number.NaN),
     "p50 ms": percentile(times, 0.5),
     "p99 ms": percentile(times, 0.99),
-    [`recall@${args.k}`]: mean(found.map((labels, i) => share(labels, truth[i] ?? new Set()))),
+    [`recall@${args.k}`]: recallOf(passes),
   };
+}
+
+/** Queries a second of each pass, from the slowest to the fastest. */
+function speeds(passes: readonly Pass[]): number[] {
+  return passes.map(({ ms }) => (queryCount / ms) * 1000).sort((a, b) => a - b);
+}
+
+/** Mean share of the true neighbours that were found, in the first pass: all find the same. */
+function recallOf([pass]: readonly Pass[]): number {
+  return mean((pass?.found ?? []).map((labels, i) => share(labels, truth[i] ?? new Set())));
 }
 
 function share(labels: ArrayLike<number>, expected: ReadonlySet<number>): number {
