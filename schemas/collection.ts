@@ -107,6 +107,10 @@ export const CollectionStatus = Type.Object({
     points: Type.Integer(),
     tombstones: Type.Integer(),
     lag: Type.Integer({ description: "Acknowledged items not in the graph yet; they are searched exactly." }),
+    provisional: Type.Boolean({
+      description:
+        "After a switch of generations the graph has the links of the one before, until a new one is built in the background; searches are wider meanwhile.",
+    }),
   }),
   bytesOnDisk: Type.Integer(),
   bytesInMemory: Type.Integer(),

@@ -249,6 +249,24 @@ export const TriedRecipe = Type.Object({
   validation: Type.Number({ description: "Mean gain of the log-rank on the validation part." }),
 });
 
+export const IndexSwitch = Type.Object(
+  {
+    kept: Type.Boolean({
+      description: "Whether the links of the graph before were kept, and a new graph is built in the background.",
+    }),
+    reason: Type.Optional(Type.String({ description: "Why they were not." })),
+    recallBefore: Type.Optional(
+      Type.Number({ description: "recall@10 of a sample of items, in the generation that served until then." }),
+    ),
+    recall: Type.Optional(Type.Number({ description: "The same in the kept graph with the new vectors." })),
+    breadth: Type.Optional(
+      Type.Number({ description: "What efSearch is multiplied by until the new graph is there, to find as much." }),
+    ),
+  },
+  { description: "How a generation's index came to be; left out where it was at hand." },
+);
+export type IndexSwitch = Static<typeof IndexSwitch>;
+
 export const Job = Type.Object({
   id: Type.String(),
   kind: OneOf(["fine-tune", "activation"] as const),
@@ -268,7 +286,11 @@ export const Job = Type.Object({
     Type.Boolean({ description: "The job was cut off, and can be put back to work from where it was." }),
   ),
   resumed: Type.Optional(Type.Integer({ description: "How often it was put back to work." })),
-  timings: Type.Record(Type.String(), Type.Number(), { description: "Milliseconds of each phase." }),
+  index: Type.Optional(IndexSwitch),
+  timings: Type.Record(Type.String(), Type.Number(), {
+    description:
+      "Milliseconds of each phase. `swapMs`: from the new vectors to the first query that sees them. `rebuildMs` appears after the end, when the new graph, built in the background, has taken the place of the kept one.",
+  }),
   createdAt: Type.String(),
 });
 export type Job = Static<typeof Job>;

@@ -28,6 +28,8 @@ export interface StoredGeneration {
   /** Its rows hold every item changed up to this sequence. */
   rowsSequence: number;
   items: number;
+  /** While its index is provisional: what efSearch is multiplied by. */
+  breadth?: number;
 }
 
 export type Tables = CollectionTables<StoredJob, StoredGeneration>;

@@ -8,14 +8,12 @@ import type {
   FineTuneOptions,
   GenerationList,
   Item,
-  ItemInput,
   ItemList,
   Job,
   JobList,
   JobStarted,
   PatchCollection,
   Payload,
-  Query,
   QueryBatchResult,
   QueryResult,
   ScrollItems,
@@ -32,6 +30,8 @@ import type { PageOptions } from "./cursor.js";
 import { FeedbackStore } from "./feedback/feedback-store.js";
 import { findGeneration, findModel, type GenerationModel, listGenerations } from "./generations/generation-files.js";
 import { collectGenerations } from "./generations/generation-switch.js";
+import { IndexRebuild } from "./generations/index-rebuild.js";
+import type { GivenItem, GivenQuery } from "./items/given.js";
 import type { ImageContent } from "./items/image-content.js";
 import type { Mutation } from "./items/item-changes.js";
 import { checkBatchSize, type ItemContent, placed, readBatch } from "./items/item-content.js";
@@ -70,6 +70,7 @@ export class Collection {
     private readonly jobs: JobBook,
     private readonly runner: JobRunner,
     private readonly fineTunes: FineTunes,
+    private readonly rebuild: IndexRebuild,
     private readonly encoder: Encoder | undefined,
   ) {
     this.reader = new ItemReader(state);
@@ -105,10 +106,13 @@ export class Collection {
     if (jobs.resumable().length === 0) await rows.truncate(Math.min(labels.bound, rows.rows()));
     const { threads, trainingThreads, trainingProvider, niceness } = options;
     const training = { threads, trainingThreads, trainingProvider, niceness };
-    const parts: FineTuneParts = { state, writer, labels, jobs, feedback, ...training };
+    const rebuild = new IndexRebuild({ state, writer, labels, jobs, niceness });
+    const parts: FineTuneParts = { state, writer, labels, jobs, feedback, rebuild, ...training };
     const runner: JobRunner = new JobRunner(parts, options.slot, () => fineTunes.startWhenDue());
     const fineTunes = new FineTunes(state, feedback, jobs, runner);
-    return new Collection(state, writer, feedback, jobs, runner, fineTunes, options.encoder);
+    // A stop or a crash may have come between the two switches of a fine-tune.
+    rebuild.start();
+    return new Collection(state, writer, feedback, jobs, runner, fineTunes, rebuild, options.encoder);
   }
 
   get name(): string {
@@ -123,9 +127,15 @@ export class Collection {
     const { state } = this;
     const index = await state.active.use(() =>
       // An index that has died finds nothing; what else there is to tell is told.
-      state.active.index.status().catch(() => ({ points: 0, tombstones: 0, lag: state.table.count, bytesInMemory: 0 })),
+      state.active.index.status().catch(() => ({
+        points: 0,
+        tombstones: 0,
+        lag: state.table.count,
+        provisional: false,
+        bytesInMemory: 0,
+      })),
     );
-    const { points, tombstones, lag } = index;
+    const { points, tombstones, lag, provisional } = index;
     return {
       name: this.name,
       createdAt: state.record.createdAt,
@@ -144,7 +154,7 @@ export class Collection {
                 ...(this.encoder.accepts.text ? { maxTokens: this.encoder.maxTokens } : {}),
               },
             }),
-        index: { points, tombstones, lag },
+        index: { points, tombstones, lag, provisional },
         bytesOnDisk: await state.storage.approximateBytes(this.uid),
         bytesInMemory: index.bytesInMemory,
       },
@@ -162,7 +172,7 @@ export class Collection {
   }
 
   /** All or nothing. @throws batch_too_large, duplicate_id, shutting_down, and what one item can be refused for */
-  async upsert(items: ItemInput[]): Promise<UpsertResult> {
+  async upsert(items: GivenItem[]): Promise<UpsertResult> {
     this.assertOpen();
     const contents = readBatch(items, this.state.rules);
     const { mutations, refused } = await embedItems(contents, this.state);
@@ -244,12 +254,12 @@ export class Collection {
   }
 
   /** @throws validation_failed, wrong_modality, no_encoder, item_not_found, filter_too_deep, and what a vector or text can be refused for */
-  query(query: Query): Promise<QueryResult> {
+  query(query: GivenQuery): Promise<QueryResult> {
     return this.queries.run(query);
   }
 
   /** @throws batch_too_large, and what one query can be refused for */
-  queryBatch(queries: Query[]): Promise<QueryBatchResult> {
+  queryBatch(queries: GivenQuery[]): Promise<QueryBatchResult> {
     return this.queries.runBatch(queries);
   }
 
@@ -366,6 +376,7 @@ export class Collection {
   async close(save = true): Promise<void> {
     this.closing = save ? "stopped" : "deleted";
     await this.runner.close();
+    await this.rebuild.stop();
     await this.writer.close(save);
     await this.feedback.idle();
     await this.state.content.idle();

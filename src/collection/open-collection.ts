@@ -117,7 +117,6 @@ export async function openCollectionState(record: CollectionRecord, parts: OpenP
   };
   await repairBaseRows(repaired);
   const active = await openGeneration(stored, repaired, {
-    niceness: 0,
     threads: parts.threads,
     active: true,
     onCompacted: (gone) => {

@@ -1,5 +1,5 @@
 export { assertEnoughFeedback, assertEnoughItems, MINIMUM_ANCHORS } from "./gate/judgement.js";
-export { headModel } from "./head/head.js";
+export { closenessModel, headModel } from "./head/head.js";
 export { type SpawnOptions, spawnFineTune } from "./process/spawn-fine-tune.js";
 export { runFineTune } from "./run-fine-tune.js";
 export * from "./task/fine-tune-task.js";

@@ -245,8 +245,16 @@ describe("a graph that is kept while its vectors change", () => {
     ],
     [
       "vectors of other rows",
-      /is not row 0 of/,
-      ({ source }) => void edit(graphFile(source), (b) => b.writeFloatLE(7, HEADER + 4 + 8 * parameters.m)),
+      /vectors looked at in its graph, 0 are the rows/,
+      ({ source }) =>
+        void edit(graphFile(source), (b) => {
+          for (let node = 0; node < FEW; node++) b.writeFloatLE(7, HEADER + node * NODE + 4 + 8 * parameters.m);
+        }),
+    ],
+    [
+      "a flipped byte that nothing else shows",
+      /checksum is wrong/,
+      ({ source }) => void edit(graphFile(source), (b) => b.writeFloatLE(7, HEADER + 5 * NODE + 4 + 8 * parameters.m)),
     ],
     ["another version of hnswlib", /its hnswlib is/, ({ source }) => void editHeader(source, { hnswlib: "4.0.0" })],
     ["another owner", /its identity is/, ({ source }) => void editHeader(source, { identity: "x" })],

@@ -17,7 +17,10 @@ export interface GenerationModel {
 /** What is kept of each generation, oldest first. */
 export async function listGenerations({ tables, active, table, directory }: CollectionState): Promise<GenerationList> {
   const generations: GenerationList["generations"] = [];
-  for await (const [generation, { rowsSequence: _, number: __, ...stored }] of tables.generations.entries()) {
+  for await (const [
+    generation,
+    { rowsSequence: _, number: __, breadth: ___, ...stored },
+  ] of tables.generations.entries()) {
     const isActive = generation === active.number;
     generations.push({
       generation,

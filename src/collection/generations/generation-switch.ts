@@ -11,8 +11,11 @@ import type { ItemWriter } from "../items/item-writer.js";
 import type { LabelAllocator } from "../items/label-allocator.js";
 import type { JobBook } from "../jobs/job-book.js";
 import type { JobReport } from "../jobs/job-report.js";
+import { releaseWhileActive } from "./generation-index.js";
+import type { IndexRebuild } from "./index-rebuild.js";
 import type { LiveGeneration } from "./live-generation.js";
-import { type OpenGenerationOptions, openGeneration } from "./open-generation.js";
+import { openGeneration } from "./open-generation.js";
+import { type PreparedIndex, prepareIndex, saveForKeeping } from "./prepare-index.js";
 
 /** A generation that is behind by at most this many changes is near enough for the last step, in which writes wait. */
 const NEAR = 256;
@@ -22,15 +25,16 @@ export interface SwitchParts {
   writer: ItemWriter;
   labels: LabelAllocator;
   jobs: JobBook;
+  rebuild: IndexRebuild;
   threads: number;
   /** Work beside the server's own is this much less urgent. */
   niceness: number;
 }
 
 /**
- * Makes a generation the active one while the present one serves: embed what it lacks, build its index, catch up with the
+ * Makes a generation the active one while the present one serves: embed what it lacks, prepare its index, catch up with the
  * writes made meanwhile, and switch in one Level batch between two writes. Until that batch nothing has changed; a failure
- * or an abort leaves the active generation as it was.
+ * or an abort leaves the active generation as it was. Where the index is provisional, its rebuild begins when the switch is over.
  */
 export async function switchTo(
   stored: StoredGeneration,
@@ -39,26 +43,53 @@ export async function switchTo(
   report: JobReport,
   signal: AbortSignal,
 ): Promise<void> {
-  const { state, labels } = parts;
+  // Never a third graph in memory.
+  await parts.rebuild.stop();
+  try {
+    await replaceActive(stored, job, parts, report, signal);
+  } finally {
+    parts.rebuild.start();
+  }
+}
+
+async function replaceActive(
+  stored: StoredGeneration,
+  job: StoredJob,
+  parts: SwitchParts,
+  report: JobReport,
+  signal: AbortSignal,
+): Promise<void> {
+  const { state, labels, threads, niceness } = parts;
+  const embedded = { at: 0 };
+  let prepared: PreparedIndex | undefined;
+  await saveForKeeping(state);
   const generation = await openGeneration(stored, state, {
-    ...openOptions(stored.number, parts),
-    niceness: parts.niceness,
+    threads,
+    onCompacted: releaseWhileActive(stored.number, state, labels),
     active: stored.number === state.active.number,
     onEmbedded: (done, total) => {
       signal.throwIfAborted();
       report.progress("reEmbedding", { done, total, unit: "items" });
+    },
+    openIndex: async (options, rows) => {
+      signal.throwIfAborted();
+      embedded.at = performance.now();
+      report.progress("indexing", { done: 0, total: 0, unit: "items" });
+      const onProgress = (progress: { done: number; total: number }) =>
+        report.progress("indexing", { ...progress, unit: "items" });
+      prepared = await prepareIndex(options, rows, { stored, state, threads, niceness, signal, onProgress });
+      return prepared;
     },
   });
   let previous: LiveGeneration | undefined;
   let releaseLabels = () => {};
   try {
     signal.throwIfAborted();
-    await buildIndex(generation, report, signal);
     await catchUp(generation, state, report, signal);
     await parts.writer.exclusive(async () => {
       signal.throwIfAborted();
       await generation.catchUp(state.table, state.sequence);
-      await commitSwitch(generation, stored, job, parts);
+      await commitSwitch(generation, { ...stored, breadth: prepared?.breadth ?? 1 }, job, parts);
       previous = state.active;
       state.active = generation;
       state.held.add(previous.number);
@@ -69,10 +100,12 @@ export async function switchTo(
   } finally {
     if (previous === undefined) await generation.retire();
   }
+  report.note("swapMs", performance.now() - embedded.at);
   try {
     await parts.jobs.change(job.number, {
       status: "promoted",
       generation: generation.number,
+      ...(prepared?.outcome === undefined ? {} : { index: prepared.outcome }),
       timings: report.done(),
     });
   } finally {
@@ -82,31 +115,7 @@ export async function switchTo(
   await collectGenerations(parts, previous?.number);
 }
 
-function openOptions(
-  number: number,
-  { state, labels, threads }: SwitchParts,
-): Pick<OpenGenerationOptions, "threads" | "onCompacted"> {
-  return {
-    threads,
-    onCompacted: (gone) => {
-      if (state.active.number === number) labels.release(gone);
-    },
-  };
-}
-
-function buildIndex(generation: LiveGeneration, report: JobReport, signal: AbortSignal): Promise<void> {
-  report.progress("indexing", { done: 0, total: 0, unit: "items" });
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    generation.index
-      .drain(({ done, total }) => report.progress("indexing", { done, total, unit: "items" }))
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener("abort", abort));
-  });
-}
-
-/** Rounds of catching up, each shorter than the one before, then a snapshot, so that a restart finds the index built. */
+/** Rounds of catching up, each shorter than the one before; then rows and index are brought to the disk, so that a restart finds them. */
 async function catchUp(
   generation: LiveGeneration,
   state: CollectionState,
@@ -128,7 +137,8 @@ async function catchUp(
     });
   }
   await generation.index.drain();
-  await generation.checkpoint();
+  if (generation.sequence - generation.checkpointed > NEAR) await generation.checkpoint();
+  else await generation.rows.sync();
 }
 
 /** The switch itself, on disk: one batch. */
@@ -141,12 +151,18 @@ async function commitSwitch(
   await generation.rows.sync();
   const { active, sequence, tables } = state;
   const before = state.record.activeGeneration;
-  const rowsSequence = stored.scope === "encoder" ? sequence : generation.checkpointed;
+  const { breadth, ...record } = stored;
   try {
     await state.storage.write([
       ...(active.space === generation.space ? [] : [await filledSpace(active, state)]),
       changeRecord(state, { activeGeneration: generation.number }),
-      tables.generations.put(generation.number, { ...stored, rowsSequence, items: state.table.count }),
+      tables.generations.put(generation.number, {
+        ...record,
+        ...(breadth === 1 ? {} : { breadth }),
+        // Synced above.
+        rowsSequence: sequence,
+        items: state.table.count,
+      }),
       jobs.operation(job.number, { status: "promoted", generation: generation.number }),
     ]);
   } catch (error) {

@@ -1,9 +1,11 @@
 import type { VectorFile } from "../../../storage/index.js";
 import type { EncoderInput } from "../../encoder/index.js";
-import { Bitmap, type VectorIndex } from "../../index/index.js";
+import { ReplaceableIndex, type VectorIndex } from "../../index/index.js";
 import type { ItemTable } from "../items/item-table.js";
 import type { EmbeddingSpace, OnDone } from "./embedding-space.js";
+import type { OpenedIndex } from "./generation-index.js";
 import type { Head } from "./head.js";
+import { IndexedItems } from "./indexed-items.js";
 
 /** Rows that a head is applied to at once: 2,048 x 512 float32 are 4 MiB. */
 const BLOCK = 2048;
@@ -16,11 +18,10 @@ export interface GenerationParts {
   head: Head | undefined;
   /** The file that the index reads: the rows of the space where there is no head. */
   rows: VectorFile;
-  index: VectorIndex;
+  opened: OpenedIndex;
   /** Labels in the index. */
   labels: Uint32Array;
   sequence: number;
-  checkpointed: number;
 }
 
 /**
@@ -30,25 +31,54 @@ export interface GenerationParts {
 export class LiveGeneration {
   private users = 0;
   private retired: (() => void) | undefined;
-  private readonly indexed: Bitmap;
-  /** Items changed up to this sequence are in the rows and in the index. */
-  sequence: number;
+  private readonly indexed: IndexedItems;
+  private readonly replaceable: ReplaceableIndex;
+  /** What efSearch is multiplied by, while the index is provisional. */
+  private breadth: number;
   /** The sequence of the last snapshot on disk. */
   checkpointed: number;
 
   readonly number: number;
   readonly space: EmbeddingSpace;
   readonly rows: VectorFile;
-  readonly index: VectorIndex;
 
   constructor(private readonly parts: GenerationParts) {
     this.number = parts.number;
     this.space = parts.space;
     this.rows = parts.rows;
-    this.index = parts.index;
-    this.indexed = Bitmap.of(parts.labels);
-    this.sequence = parts.sequence;
-    this.checkpointed = parts.checkpointed;
+    this.replaceable = new ReplaceableIndex(parts.opened.index);
+    this.indexed = new IndexedItems(this.replaceable, parts.labels, parts.sequence);
+    this.breadth = parts.opened.breadth;
+    this.checkpointed = parts.opened.saved;
+  }
+
+  get index(): VectorIndex {
+    return this.replaceable;
+  }
+
+  /** Items changed up to this sequence are in the rows and in the index. */
+  get sequence(): number {
+    return this.indexed.sequence;
+  }
+
+  set sequence(sequence: number) {
+    this.indexed.sequence = sequence;
+  }
+
+  /** The efSearch that finds what `efSearch` is to find. */
+  widened(efSearch: number): number {
+    return Math.ceil(efSearch * this.breadth);
+  }
+
+  /**
+   * From this call on `next` answers in place of the index until now, which is closed when its last search has ended. Between two writes.
+   * @param saved the sequence of the snapshot of `next` on disk
+   */
+  replaceIndex(next: IndexedItems, saved: number): Promise<void> {
+    this.indexed.labels = next.labels;
+    this.breadth = 1;
+    this.checkpointed = saved;
+    return this.replaceable.replace(next.index);
   }
 
   async use<T>(work: () => Promise<T>): Promise<T> {
@@ -87,22 +117,18 @@ export class LiveGeneration {
     if (this.parts.head !== undefined) await this.rows.write(labels, await this.parts.head.apply(embeddings));
   }
 
-  async add(labels: Uint32Array): Promise<void> {
-    if (labels.length === 0) return;
-    await this.index.add(labels);
-    for (const label of labels) this.indexed.set(label);
+  add(labels: Uint32Array): Promise<void> {
+    return this.indexed.add(labels);
   }
 
-  async remove(labels: Uint32Array): Promise<void> {
-    if (labels.length === 0) return;
-    for (const label of labels) this.indexed.clear(label);
-    await this.index.remove(labels);
+  remove(labels: Uint32Array): Promise<void> {
+    return this.indexed.remove(labels);
   }
 
   /** Brings in what the collection has seen since `this.sequence`; `now` is the sequence that `table` shows. */
   async catchUp(table: ItemTable, now: number, onDone?: OnDone): Promise<void> {
     const news = table.changedSince(this.sequence);
-    const gone = Uint32Array.from(this.indexed.clone().andNot(table.live));
+    const gone = this.indexed.gone(table);
     await this.space.fill(now, onDone);
     // What was deleted meanwhile may have no row, or an empty one: the next time it is gone.
     const changed = this.space.withRows(news);

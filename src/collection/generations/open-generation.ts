@@ -1,13 +1,12 @@
-import { encoderFile, generationVectorsFile, headFile, indexDirectory, VectorFile } from "../../../storage/index.js";
-import { openHnswIndex } from "../../index/index.js";
+import { encoderFile, generationVectorsFile, headFile, VectorFile } from "../../../storage/index.js";
+import { type HnswIndexOptions, openHnswIndex } from "../../index/index.js";
 import type { CollectionState, StoredGeneration } from "../collection-state.js";
 import { EmbeddingSpace, type OnDone } from "./embedding-space.js";
+import { indexOptions, type OpenedIndex } from "./generation-index.js";
 import { Head } from "./head.js";
 import { applyHead, LiveGeneration } from "./live-generation.js";
 
 export interface OpenGenerationOptions {
-  /** Priority of the thread that builds the index: 0 for one that serves already, above 0 for one that is being prepared. */
-  niceness: number;
   /** Threads of the head's session. */
   threads: number;
   /** Its space is filled by every write, because it is the active one. */
@@ -16,21 +15,20 @@ export interface OpenGenerationOptions {
   onCompacted(labels: Uint32Array): void;
   /** Rows embedded so far. */
   onEmbedded?: OnDone;
+  /** @default opens it as its snapshot has it: it answers at once and builds the rest in the background */
+  openIndex?: (options: HnswIndexOptions, rows: VectorFile) => Promise<OpenedIndex>;
 }
 
 /** The parts of a collection that a generation is opened with; `sequence` is what `table` shows. */
 type Parts = Omit<CollectionState, "active" | "held">;
 
-/**
- * Opens a generation as of now: embeds the items that its rows do not have yet, and opens the index, which answers at once and
- * builds what its snapshot lacks in the background.
- */
+/** Opens a generation as of now: embeds the items that its rows do not have yet, and opens the index. */
 export async function openGeneration(
   stored: StoredGeneration,
   parts: Parts,
   options: OpenGenerationOptions,
 ): Promise<LiveGeneration> {
-  const { directory, rules, settings, table, record, log } = parts;
+  const { directory, rules, table } = parts;
   const { number, scope } = stored;
   const ownSpace = scope === "encoder";
   const space = ownSpace ? await openTunedSpace(stored, parts, options.active) : parts.base;
@@ -50,20 +48,10 @@ export async function openGeneration(
     await applyHead(head, space.withRows(changed), space.rows, rows, options.onEmbedded);
     const labels = space.withRows(items.labels);
     const live = { labels, sequences: items.sequences.slice(0, labels.length) };
-    const index = await openHnswIndex({
-      rows: { path: rows.path, dimensions: rules.dimensions },
-      metric: rules.metric,
-      parameters: settings.index,
-      snapshotDirectory: indexDirectory(directory, number),
-      identity: `${record.uid}/${number}`,
-      lastSequence: sequence,
-      live,
-      niceness: options.niceness,
-      onCompacted: options.onCompacted,
-      log: (message: string) => log.info(message),
-    });
-    const checkpointed = stored.rowsSequence;
-    return new LiveGeneration({ number, space, ownSpace, head, rows, index, labels, sequence, checkpointed });
+    const { onCompacted, openIndex = (index) => openSaved(index, stored) } = options;
+    const index = indexOptions(number, rows, live, { ...parts, sequence });
+    const opened = await openIndex({ ...index, onCompacted }, rows);
+    return new LiveGeneration({ number, space, ownSpace, head, rows, opened, labels, sequence });
   } catch (error) {
     // The threads of head and encoder would keep the process alive.
     await head?.close();
@@ -71,6 +59,12 @@ export async function openGeneration(
     if (ownSpace) await space.close();
     throw error;
   }
+}
+
+async function openSaved(options: HnswIndexOptions, stored: StoredGeneration): Promise<OpenedIndex> {
+  const index = await openHnswIndex(options);
+  const { provisional } = await index.status();
+  return { index, breadth: provisional ? (stored.breadth ?? 1) : 1, saved: stored.rowsSequence };
 }
 
 /** The space of a tuned encoder: its model and its rows, both in the generation's folder. */

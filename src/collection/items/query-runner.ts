@@ -1,10 +1,11 @@
-import type { Filter, Hit, Query, QueryBatchResult, QueryResult } from "../../../schemas/index.js";
+import type { Filter, Hit, QueryBatchResult, QueryResult } from "../../../schemas/index.js";
 import { AttuneError } from "../../errors/index.js";
 import type { Bitmap, SearchHits } from "../../index/index.js";
 import { metricOf, readVector } from "../../vector/index.js";
 import type { CollectionState } from "../collection-state.js";
 import type { LiveGeneration } from "../generations/live-generation.js";
 import { checkFilter } from "./filter-depth.js";
+import type { GivenQuery } from "./given.js";
 import { readImage } from "./image-content.js";
 import { checkAccepted, checkBatchSize, checkText, placedQuery } from "./item-content.js";
 
@@ -15,7 +16,7 @@ const TIES = 1000;
 
 /** A query whose vector is in the generation's space. */
 interface Prepared {
-  query: Query;
+  query: GivenQuery;
   row: Float32Array;
   k: number;
   /** Label of the item that the query is about, which is not a result. */
@@ -26,7 +27,7 @@ interface Prepared {
 export class QueryRunner {
   constructor(private readonly state: CollectionState) {}
 
-  async run(query: Query): Promise<QueryResult> {
+  async run(query: GivenQuery): Promise<QueryResult> {
     const started = performance.now();
     this.check(query);
     const generation = this.state.active;
@@ -37,7 +38,7 @@ export class QueryRunner {
     });
   }
 
-  async runBatch(queries: Query[]): Promise<QueryBatchResult> {
+  async runBatch(queries: GivenQuery[]): Promise<QueryBatchResult> {
     const started = performance.now();
     checkBatchSize(queries.length, this.state.rules.limits.queriesPerBatch, "queries");
     queries.forEach((query, i) => {
@@ -58,7 +59,7 @@ export class QueryRunner {
   }
 
   /** @throws validation_failed, k_too_large, wrong_modality, filter_too_deep and what a text can be refused for */
-  private check(query: Query): void {
+  private check(query: GivenQuery): void {
     const given = (["text", "image", "vector", "itemId"] as const).filter((field) => query[field] !== undefined);
     if (given.length !== 1) {
       throw new AttuneError(
@@ -80,7 +81,7 @@ export class QueryRunner {
     if (query.filter !== undefined) checkFilter(query.filter, limits.filterDepth);
   }
 
-  private async rowsOf(queries: Query[], generation: LiveGeneration): Promise<Float32Array[]> {
+  private async rowsOf(queries: GivenQuery[], generation: LiveGeneration): Promise<Float32Array[]> {
     // The encoder, the head and the index each merge what arrives together.
     return Promise.all(
       queries.map((query, i) =>
@@ -91,7 +92,7 @@ export class QueryRunner {
     );
   }
 
-  private async rowOf(query: Query, generation: LiveGeneration): Promise<Float32Array> {
+  private async rowOf(query: GivenQuery, generation: LiveGeneration): Promise<Float32Array> {
     const { dimensions, metric } = this.state.rules;
     if (query.text !== undefined) return generation.embedQueries([query.text]);
     if (query.image !== undefined) return generation.embedQueries([readImage(query.image).bytes]);
@@ -106,7 +107,7 @@ export class QueryRunner {
     throw new AttuneError("item_not_found", `There is no item ${JSON.stringify(id.slice(0, 80))} in this collection.`);
   }
 
-  private prepare(query: Query, row: Float32Array): Prepared {
+  private prepare(query: GivenQuery, row: Float32Array): Prepared {
     const self = query.itemId === undefined ? undefined : this.state.table.labelOf(query.itemId);
     return { query, row, k: query.k ?? DEFAULT_K, self };
   }
@@ -119,7 +120,7 @@ export class QueryRunner {
     for (let asked = wanted + 1; ; asked = Math.min(asked * 10, wanted + TIES)) {
       const [hits] = await generation.index.search(row, 1, {
         k: asked,
-        efSearch: query.efSearch ?? this.state.settings.index.efSearch,
+        efSearch: generation.widened(query.efSearch ?? this.state.settings.index.efSearch),
         ...(query.exact === undefined ? {} : { exact: query.exact }),
         ...(allow === undefined ? {} : { allow }),
       });

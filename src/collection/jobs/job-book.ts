@@ -118,6 +118,17 @@ export class JobBook {
     this.show(number, change);
   }
 
+  /** Notes in the job that last made a generation live how long the graph built after it took. */
+  async rebuilt(generation: number, rebuildMs: number): Promise<void> {
+    const job = [...this.jobs.values()]
+      .filter((each) => each.status === "promoted" && each.generation === generation)
+      .reduce<StoredJob | undefined>(
+        (last, each) => (last === undefined || each.number > last.number ? each : last),
+        undefined,
+      );
+    if (job !== undefined) await this.change(job.number, { timings: { ...job.timings, rebuildMs } });
+  }
+
   /** The same as `change`, as part of somebody else's atomic write; `show` follows when it is done. */
   operation(number: number, change: Partial<StoredJob>) {
     return this.tables.jobs.put(number, this.merged(number, change));

@@ -34,6 +34,11 @@ export class JobReport {
     return { ...this.timings, totalMs: Math.round(performance.now() - this.started) };
   }
 
+  /** Notes a time that goes across phases. */
+  note(name: string, milliseconds: number): void {
+    this.timings[name] = Math.round(milliseconds);
+  }
+
   /** Times that the work measured itself take the place of what was seen from here. */
   measured(timings: Record<string, number>): void {
     for (const [name, milliseconds] of Object.entries(timings)) this.timings[name] = Math.round(milliseconds);

@@ -14,6 +14,8 @@ import { GraphFile } from "./graph-file.js";
 const BLOCK_BYTES = 4 * 1024 * 1024;
 /** Vectors of the old graph that are compared with the rows that it was built of. */
 const SPOT_CHECKS = 32;
+/** Share of them that must agree: some rows may have been replaced since the snapshot was taken. */
+const AGREEING = 0.75;
 const NO_LABEL = 0xffff_ffff;
 
 /** The labels of a block's nodes whose rows become their vectors, and the nodes (by their place in the block) they are for. */
@@ -48,9 +50,15 @@ export function carryGraph(options: EngineOptions, rows: RowFile, log: (message:
         if (!known.has(labelOf[node] as number)) labelOf[node] = NO_LABEL;
       }
       spotCheck(graph, labelOf, options, carry.rows);
-      const graphCrc32 = copyWithRows(graph, labelOf, rows, path);
-      const { identity } = options;
-      replaceHeaderUnsynced(target, { ...header, identity, graphFile, graphCrc32, provisional: true }, labelOf);
+      const { sourceCrc32, graphCrc32 } = copyWithRows(graph, labelOf, rows, path);
+      if (sourceCrc32 !== header.graphCrc32) throw new Error("its graph's checksum is wrong");
+      const { identity, lastSequence } = options;
+      const sequence = Math.min(header.sequence, lastSequence);
+      replaceHeaderUnsynced(
+        target,
+        { ...header, identity, sequence, graphFile, graphCrc32, provisional: true },
+        labelOf,
+      );
       return true;
     } finally {
       graph.close();
@@ -68,7 +76,9 @@ function openSource(
   carry: NonNullable<EngineOptions["carry"]>,
 ): { header: SnapshotHeader; labelOf: Uint32Array; graph: GraphFile } {
   for (let attempt = 0; ; attempt++) {
-    const { header, labelOf } = readSnapshotHeader(carry.snapshotDirectory, { ...options, identity: carry.identity });
+    // It may have been saved since what is live was looked at: labels that were used again meanwhile are caught up with.
+    const expected = { ...options, identity: carry.identity, lastSequence: Number.POSITIVE_INFINITY };
+    const { header, labelOf } = readSnapshotHeader(carry.snapshotDirectory, expected);
     const { nodes, m, efConstruction, dimensions } = header;
     try {
       const path = join(carry.snapshotDirectory, header.graphFile);
@@ -82,47 +92,59 @@ function openSource(
   }
 }
 
-/** The vectors found at the places of the layout must be the rows that the old graph was built of, bit for bit. */
+/** What stands where the layout puts vectors must be the rows that the old graph was built of, bit for bit. */
 function spotCheck(
   graph: GraphFile,
   labelOf: Uint32Array,
   options: EngineOptions,
   source: EngineOptions["rows"],
 ): void {
-  const { words, vector } = graph.layout;
+  const { vector } = graph.layout;
   const rows = new RowFile(source, metricOf(options.metric));
+  let checked = 0;
+  let agreeing = 0;
   try {
     const stride = Math.max(1, Math.floor(labelOf.length / SPOT_CHECKS));
     for (let node = 0; node < labelOf.length; node += stride) {
       const label = labelOf[node] as number;
       if (label === NO_LABEL) continue;
       const inGraph = new Float32Array(graph.nodes(node, 1).buffer, vector * 4, source.dimensions);
-      if (!rows.read([label]).every((x, i) => x === inGraph[i])) {
-        throw new Error(
-          `the vector of its node ${node} is not row ${label} of ${source.path}; ${words * 4} bytes a node`,
-        );
-      }
+      checked++;
+      if (rows.read([label]).every((x, i) => x === inGraph[i])) agreeing++;
+    }
+    if (agreeing < checked * AGREEING) {
+      throw new Error(`of ${checked} vectors looked at in its graph, ${agreeing} are the rows of ${source.path}`);
     }
   } finally {
     rows.close();
   }
 }
 
-/** Writes the graph with new vectors, block by block; returns the checksum of the file. */
-function copyWithRows(graph: GraphFile, labelOf: Uint32Array, rows: RowFile, path: string): number {
+/** Writes the graph with new vectors, block by block; returns the checksums of what was read and of what was written. */
+function copyWithRows(
+  graph: GraphFile,
+  labelOf: Uint32Array,
+  rows: RowFile,
+  path: string,
+): { sourceCrc32: number; graphCrc32: number } {
   const { nodes } = graph.shape;
   const { words, vector } = graph.layout;
   const perBlock = Math.max(1, Math.floor(BLOCK_BYTES / (words * 4)));
   const file = openSync(path, "wx");
-  let sum = 0;
+  let sourceCrc32 = 0;
+  let graphCrc32 = 0;
+  const taken = (bytes: Buffer) => {
+    sourceCrc32 = crc32(bytes, sourceCrc32);
+    return bytes;
+  };
   const append = (bytes: Buffer) => {
-    sum = crc32(bytes, sum);
+    graphCrc32 = crc32(bytes, graphCrc32);
     for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
   };
   try {
-    append(graph.header());
+    append(taken(graph.header()));
     for (let first = 0; first < nodes; first += perBlock) {
-      const bytes = graph.nodes(first, Math.min(perBlock, nodes - first));
+      const bytes = taken(graph.nodes(first, Math.min(perBlock, nodes - first)));
       const { labels, places } = transferOf(graph, bytes, first, labelOf);
       const floats = new Float32Array(bytes.buffer);
       const vectors = rows.read(labels);
@@ -132,11 +154,11 @@ function copyWithRows(graph: GraphFile, labelOf: Uint32Array, rows: RowFile, pat
       });
       append(bytes);
     }
-    append(graph.upperLayers());
+    append(taken(graph.upperLayers()));
   } finally {
     closeSync(file);
   }
-  return sum;
+  return { sourceCrc32, graphCrc32 };
 }
 
 /**

@@ -1,0 +1,147 @@
+import { rm } from "node:fs/promises";
+import type { IndexSwitch } from "../../../schemas/index.js";
+import { indexDirectory, type VectorFile } from "../../../storage/index.js";
+import { type HnswIndexOptions, openHnswIndex, type VectorIndex } from "../../index/index.js";
+import type { CollectionState, StoredGeneration } from "../collection-state.js";
+import { buildIndex, drainUnless } from "./build-index.js";
+import { indexIdentity, type OpenedIndex } from "./generation-index.js";
+import { RecallSample } from "./recall-sample.js";
+import { chooseBreadth } from "./search-breadth.js";
+
+/** An index that lacks at most this many rows is completed where it is: that takes a second or two. */
+const LITTLE = 2048;
+/** A snapshot of the active index that is behind by more changes than this is taken anew before its graph is kept. */
+const BEHIND = 512;
+/** A kept graph that lacks more than this share of the items is not worth it. */
+const MOST_LACKING = 0.25;
+
+export interface Preparation {
+  stored: StoredGeneration;
+  state: CollectionState;
+  threads: number;
+  /** Of a thread that builds an index. */
+  niceness: number;
+  signal: AbortSignal;
+  onProgress(progress: { done: number; total: number }): void;
+}
+
+export interface PreparedIndex extends OpenedIndex {
+  /** What became of the graph; undefined where the generation's own was at hand. */
+  outcome: IndexSwitch | undefined;
+}
+
+type Kept = { opened: OpenedIndex; outcome: IndexSwitch } | { outcome: IndexSwitch };
+
+/**
+ * Saves the active index, where there is much that its snapshot lacks, so that its graph can be kept. To be called before it is looked at
+ * what the next index is to hold: a label that is used again between the two would have the links of another item.
+ */
+export async function saveForKeeping({ active, table, log, record }: CollectionState): Promise<void> {
+  if (table.count <= LITTLE || active.sequence - active.checkpointed <= BEHIND) return;
+  try {
+    await active.use(() => active.checkpoint());
+  } catch (error) {
+    log.warn(
+      `Collection ${record.name}: the index of generation ${active.number} could not be saved: ${String(error)}`,
+    );
+  }
+}
+
+/**
+ * Opens the index of a generation that is to go live, complete: from its own snapshot when that lacks little; else with the links of the
+ * active generation's graph and its own vectors, when a sample is found well enough; else built from nothing.
+ */
+export async function prepareIndex(
+  options: HnswIndexOptions,
+  rows: VectorFile,
+  preparation: Preparation,
+): Promise<PreparedIndex> {
+  const { stored, state, niceness, signal, onProgress } = preparation;
+  const own = await openHnswIndex(options);
+  const { lag, provisional } = await own.status();
+  if (lag <= LITTLE) {
+    await completed(own, preparation);
+    const breadth = provisional ? (stored.breadth ?? 1) : 1;
+    return { index: own, breadth, saved: lag === 0 ? stored.rowsSequence : 0, outcome: undefined };
+  }
+  await own.close();
+  const kept = await keepGraph(options, rows, preparation);
+  if ("opened" in kept) return { ...kept.opened, outcome: kept.outcome };
+  state.log.info(
+    `Collection ${state.record.name}: the index of generation ${stored.number} is built anew: ${kept.outcome.reason}`,
+  );
+  await buildIndex(options, { niceness, signal, onProgress });
+  return { index: await openHnswIndex(options), breadth: 1, saved: options.lastSequence ?? 0, outcome: kept.outcome };
+}
+
+/** Opens an index with the links of the active one, if it finds well enough what is near. */
+async function keepGraph(options: HnswIndexOptions, rows: VectorFile, preparation: Preparation): Promise<Kept> {
+  const { stored, state } = preparation;
+  const { active, directory, record, rules } = state;
+  const no = (reason: string): Kept => ({ outcome: { kept: false, reason } });
+  if (active.number === stored.number) return no("There is no other generation whose graph could be kept.");
+  const carry = {
+    snapshotDirectory: indexDirectory(directory, active.number),
+    identity: indexIdentity(record.uid, active.number),
+    rows: { path: active.rows.path, dimensions: rules.dimensions },
+  };
+  const index = await openHnswIndex({ ...options, carry });
+  if (!(await index.status()).provisional) {
+    await index.close();
+    return no("The saved graph cannot be used; the log says why.");
+  }
+  let kept: Kept | undefined;
+  try {
+    kept = await judge(index, options, rows, preparation);
+    return kept;
+  } finally {
+    if (kept === undefined || !("opened" in kept)) {
+      await index.close();
+      // What is built instead must not begin with it.
+      await rm(indexDirectory(directory, stored.number), { recursive: true, force: true });
+    }
+  }
+}
+
+/** Whether the kept graph finds well enough what is near, and how wide its searches have to be. */
+
+async function judge(
+  index: VectorIndex,
+  options: HnswIndexOptions,
+  rows: VectorFile,
+  preparation: Preparation,
+): Promise<Kept> {
+  const { state, threads, signal } = preparation;
+  const { active, rules, settings } = state;
+  const { lag, points } = await index.status();
+  if (lag > points * MOST_LACKING) {
+    return { outcome: { kept: false, reason: `${lag} of ${points} items are not in the saved graph.` } };
+  }
+  await completed(index, preparation);
+  const { efSearch } = settings.index;
+  const { labels } = options.live;
+  const sampleBefore = await RecallSample.draw({ rows: active.rows, labels, rules }, threads, signal);
+  const recallBefore = await sampleBefore.recallIn(active.index, active.widened(efSearch));
+  const sample = await RecallSample.draw({ rows, labels, rules }, threads, signal);
+  const recallAt = (breadth: number) => {
+    signal.throwIfAborted();
+    return sample.recallIn(index, Math.ceil(efSearch * breadth));
+  };
+  const chosen = await chooseBreadth(recallAt, recallBefore);
+  if (chosen === undefined) {
+    const reason = `With the old links searches do not find enough (recall@10 was ${recallBefore.toFixed(3)}).`;
+    return { outcome: { kept: false, reason, recallBefore } };
+  }
+  const saved = options.lastSequence ?? 0;
+  return { opened: { index, breadth: chosen.breadth, saved }, outcome: { kept: true, recallBefore, ...chosen } };
+}
+
+/** Waits until the index lacks nothing; closes it when that is given up. */
+async function completed(index: VectorIndex, { signal, onProgress }: Preparation): Promise<void> {
+  try {
+    await drainUnless(signal, index, onProgress);
+  } catch (error) {
+    await index.close();
+    throw error;
+  }
+}

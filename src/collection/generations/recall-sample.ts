@@ -1,0 +1,134 @@
+import type { VectorFile } from "../../../storage/index.js";
+import type { VectorIndex } from "../../index/index.js";
+import { openWorkerSession, type Tensor, type WorkerSession } from "../../runtime/index.js";
+import { closenessModel } from "../../training/index.js";
+import { type MetricSpace, metricOf, Random, TopK } from "../../vector/index.js";
+import type { ContentRules } from "../items/item-content.js";
+
+/** Items that are asked for; the standard error of a recall of .98 is then some .003. */
+const SAMPLE = 200;
+const K = 10;
+/** Rows compared at once: 1,024 x 512 float32 are 2 MiB, and what this thread does with them takes a millisecond or two. */
+const BLOCK = 1024;
+/** Distances in float32 and float64 differ by less than this (relative, and absolute near 0). */
+const ROUNDING = 1e-5;
+
+/** Where the vectors of some labels are. */
+export interface SampledRows {
+  rows: VectorFile;
+  labels: Uint32Array;
+  rules: Pick<ContentRules, "dimensions" | "metric">;
+}
+
+/** Some items and how far their ten nearest reach, by comparison with every row: what an index's recall is measured by. */
+export class RecallSample {
+  private constructor(
+    private readonly queries: Float32Array,
+    private readonly labels: Uint32Array,
+    /** Distance of the farthest of the nearest of each query, and how many these are. */
+    private readonly bounds: { distance: number; count: number }[],
+  ) {}
+
+  /** Draws the same items from the same labels. Reads every row once; products are computed by ONNX Runtime in a thread of its own. */
+  static async draw(source: SampledRows, threads: number, signal: AbortSignal): Promise<RecallSample> {
+    const { rows, labels, rules } = source;
+    const { dimensions } = rules;
+    const space = metricOf(rules.metric);
+    const random = new Random(labels.length);
+    const count = Math.min(SAMPLE, labels.length);
+    const sample = Uint32Array.from({ length: count }, (_, i) => {
+      const position = Math.floor(((i + random.uniform()) * labels.length) / count);
+      return labels[position] ?? 0;
+    });
+    const queries = await rows.read(sample);
+    space.preprocess(queries, dimensions);
+    const nearest = await nearestOf(queries, source, threads, signal);
+    // Each item finds itself; that is no merit of an index.
+    const others = nearest.map((found, i) => found.filter((label) => label !== sample[i]).slice(0, K));
+    const farthest = await rows.read(others.map((found, i) => found.at(-1) ?? sample[i] ?? 0));
+    space.preprocess(farthest, dimensions);
+    const bounds = others.map((found, i) => ({
+      distance: space.distanceAt(queries, i * dimensions, farthest, i * dimensions, dimensions),
+      count: found.length,
+    }));
+    return new RecallSample(queries, sample, bounds);
+  }
+
+  /** Mean share of the ten nearest that `index` finds, 0 to 1; what is as far as the farthest of them counts as one of them. */
+  async recallIn(index: VectorIndex, efSearch: number): Promise<number> {
+    const found = await index.search(this.queries, this.labels.length, { k: K + 1, efSearch });
+    let sum = 0;
+    let measured = 0;
+    found.forEach(({ labels, distances }, i) => {
+      const { distance, count } = this.bounds[i] ?? { distance: 0, count: 0 };
+      if (count === 0) return;
+      const limit = distance * (1 + ROUNDING) + ROUNDING;
+      let near = 0;
+      labels.forEach((label, place) => {
+        if (label !== this.labels[i] && (distances[place] ?? limit) <= limit) near++;
+      });
+      sum += Math.min(near, count) / count;
+      measured++;
+    });
+    return measured === 0 ? 1 : sum / measured;
+  }
+}
+
+/** Labels of the nearest rows of each query (itself among them), nearest first. */
+async function nearestOf(
+  queries: Float32Array,
+  { rows, labels, rules }: SampledRows,
+  threads: number,
+  signal: AbortSignal,
+): Promise<number[][]> {
+  const { dimensions, metric } = rules;
+  const space = metricOf(metric);
+  const tops = Array.from({ length: queries.length / dimensions }, () => new TopK(K + 1));
+  const session = await openWorkerSession(closenessModel(dimensions, metric), { provider: "cpu", threads });
+  try {
+    const blockAt = (first: number) => labels.subarray(first, first + BLOCK);
+    let ahead = readPrepared(rows, blockAt(0), space);
+    for (let first = 0; first < labels.length; first += BLOCK) {
+      signal.throwIfAborted();
+      const block = blockAt(first);
+      const multiplied = closenessOf(session, queries, await ahead, dimensions);
+      ahead = readPrepared(rows, blockAt(first + BLOCK), space);
+      const closeness = await multiplied.catch(async (error: unknown) => {
+        await ahead.catch(() => {});
+        throw error;
+      });
+      tops.forEach((top, q) => {
+        for (let i = 0; i < block.length; i++) {
+          const distance = -(closeness[q * block.length + i] as number);
+          if (distance <= top.bound) top.push(block[i] as number, distance);
+        }
+      });
+    }
+    await ahead;
+  } finally {
+    await session.close();
+  }
+  return tops.map((top) => [...top.sorted().labels]);
+}
+
+async function readPrepared(rows: VectorFile, labels: Uint32Array, space: MetricSpace): Promise<Float32Array> {
+  const block = await rows.read(labels);
+  space.preprocess(block, rows.dimensions);
+  return block;
+}
+
+async function closenessOf(
+  session: WorkerSession,
+  queries: Float32Array,
+  embedded: Float32Array,
+  dimensions: number,
+): Promise<Float32Array> {
+  const tensor = (data: Float32Array): Tensor => ({
+    dtype: "float32",
+    shape: [data.length / dimensions, dimensions],
+    data: data as Float32Array<ArrayBuffer>,
+  });
+  const { closeness } = await session.run({ queries: tensor(queries), embedded: tensor(embedded) });
+  if (!(closeness?.data instanceof Float32Array)) throw new Error("the session gave no float32 output closeness");
+  return closeness.data;
+}

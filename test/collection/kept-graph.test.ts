@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { chooseBreadth } from "../../src/collection/generations/search-breadth.js";
+import type { Collection, Database } from "../../src/collection/index.js";
+import { Random } from "../../src/vector/index.js";
+import { itemId, type Learnable, learnable, triplets } from "../support/learnable.js";
+import { seedOf } from "../support/seed.js";
+import { temporaryDirectory } from "../support/temporary-directory.js";
+import { crash } from "./crash.js";
+import { ended, fill, openDatabase, vectorCollection } from "./support.js";
+
+/** Enough items that an index is worth keeping. */
+const COUNT = 2500;
+const QUICK = { learningRate: 0.01, epochs: 1, promote: "always" } as const;
+
+async function prepared(t: Parameters<typeof openDatabase>[0], settings = {}) {
+  const random = new Random(seedOf("kept-graph", 21));
+  const data = learnable(random, COUNT);
+  const lines: string[] = [];
+  const log = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(line), error: () => {} };
+  const database = await openDatabase(t, { log });
+  const things = await vectorCollection(database, data.dimensions, {
+    index: { m: 8, efConstruction: 60 },
+    ...settings,
+  });
+  await fill(things, data);
+  await settled(things);
+  await things.submitFeedback({ triplets: triplets(random, data, 100) });
+  return { random, data, database, things, lines };
+}
+
+const indexOf = async (things: Collection) => (await things.info()).status.index;
+
+/** Resolves when the graph holds everything and is no provisional one. */
+async function settled(things: Collection): Promise<void> {
+  for (let index = await indexOf(things); index.lag > 0 || index.provisional; index = await indexOf(things)) {
+    await sleep(10);
+  }
+}
+
+/** Resolves when the job says how long its second switch took. */
+async function rebuilt(things: Collection, id: string): Promise<void> {
+  for (let waited = 0; things.job(id).timings.rebuildMs === undefined && waited < 5000; waited += 10) await sleep(10);
+  assert.ok((things.job(id).timings.rebuildMs ?? 0) > 0);
+}
+
+/** Share of the ten truly nearest, by exact search, that the graph finds. */
+async function recallOf(things: Collection, { vectors }: Learnable): Promise<number> {
+  let found = 0;
+  const queries = Array.from({ length: 60 }, (_, i) => vectors[i * 31]!.map((x, d) => x + 0.05 * ((d % 3) - 1)));
+  for (const vector of queries) {
+    const near = (await things.query({ vector, k: 10 })).results.map(({ id }) => id);
+    const truth = (await things.query({ vector, k: 10, exact: true })).results.map(({ id }) => id);
+    found += truth.filter((id) => near.includes(id)).length;
+  }
+  return found / (10 * queries.length);
+}
+
+/** Every item is there, once. */
+async function assertComplete(things: Collection, vector: number[]): Promise<void> {
+  const { results } = await things.query({ vector, k: 10_000, exact: true, withPayload: false });
+  assert.equal(results.length, await things.count());
+  assert.equal(new Set(results.map(({ id }) => id)).size, results.length);
+}
+
+function snapshotDirectory(database: Database, generation: number): string {
+  const collections = join(database.directory, "collections");
+  return join(collections, readdirSync(collections)[0]!, "generations", String(generation), "index");
+}
+
+test("the least breadth that finds as much as before is chosen; where that is dear a little less will do", async () => {
+  const at = (...recalls: number[]) => {
+    const rest = [...recalls];
+    return () => Promise.resolve(rest.shift() ?? 0);
+  };
+  assert.deepEqual(await chooseBreadth(at(0.99), 0.99), { breadth: 1, recall: 0.99 });
+  assert.deepEqual(await chooseBreadth(at(0.9, 0.95, 0.992), 0.99), { breadth: 1.5, recall: 0.992 });
+  assert.deepEqual(await chooseBreadth(at(0.9, 0.95, 0.97, 0.985), 0.999), { breadth: 2, recall: 0.985 });
+  assert.deepEqual(await chooseBreadth(at(0.9, 0.95, 0.96, 0.97, 0.98), 0.999), { breadth: 3, recall: 0.98 });
+  assert.deepEqual(await chooseBreadth(at(0.6, 0.8), 0.7), { breadth: 1.25, recall: 0.8 });
+  assert.equal(await chooseBreadth(at(0.9, 0.9, 0.9, 0.9, 0.9, 0.97), 0.999), undefined);
+});
+
+test("a fine-tune goes live on the kept graph, and a new one takes its place", async (t) => {
+  const { data, things, lines } = await prepared(t);
+  const before = await recallOf(things, data);
+  const started = await things.startFineTune(QUICK);
+  const job = await ended(things, started.id);
+  assert.equal(job.status, "promoted", job.reason);
+  assert.equal(job.index?.kept, true, `${job.index?.reason} ${lines.join("\n")}`);
+  assert.ok((job.index?.recall ?? 0) >= Math.min(0.98, job.index?.recallBefore ?? 1));
+  assert.ok((job.timings.swapMs ?? 0) > 0);
+  assert.equal(job.timings.rebuildMs, undefined);
+  const atTheSwap = await recallOf(things, data);
+  await settled(things);
+  const afterwards = await recallOf(things, data);
+  t.diagnostic(`recall at 10: ${before} before, ${atTheSwap} at the swap, ${afterwards} afterwards`);
+  assert.ok(atTheSwap >= 0.95 && afterwards >= 0.97);
+  await rebuilt(things, started.id);
+  await assertComplete(things, data.vectors[0]!);
+
+  // Back again: the graph of the generation before is at hand.
+  const back = await ended(things, (await things.activate(0)).id);
+  assert.equal(back.status, "promoted");
+  assert.equal(back.index, undefined);
+  assert.equal((await indexOf(things)).provisional, false);
+});
+
+test("writes and deletes while a graph is provisional and while it is replaced are all there afterwards", async (t) => {
+  const { random, data, things } = await prepared(t, { metric: "euclidean" });
+  const extra = learnable(random, 1200).vectors;
+  let running = true;
+  let writes = 0;
+  const writing = (async () => {
+    for (; running && writes < extra.length; writes++) {
+      await things.upsert([{ id: `new-${writes}`, vector: extra[writes]! }]);
+      // The labels of deleted items are used again by the next.
+      await things.deleteItem(itemId(writes));
+      if (writes % 10 === 0) {
+        const { results } = await things.query({ vector: extra[writes]!, k: 1 });
+        assert.equal(results[0]?.id, `new-${writes}`);
+      }
+    }
+  })();
+  const job = await ended(things, (await things.startFineTune(QUICK)).id);
+  assert.equal(job.index?.kept, true, job.index?.reason);
+  await settled(things);
+  running = false;
+  await writing;
+  await settled(things);
+  t.diagnostic(`${writes} writes`);
+  assert.equal((await indexOf(things)).points, COUNT);
+  assert.equal(await things.count(), COUNT);
+  await assertComplete(things, data.vectors[0]!);
+  for (let i = 0; i < writes; i += 37) {
+    assert.equal((await things.query({ vector: extra[i]!, k: 1 })).results[0]?.id, `new-${i}`);
+  }
+});
+
+test("fine-tunes and activations during a rebuild work, and a generation whose graph stayed provisional is rebuilt when it is active", async (t) => {
+  const { database, data, things } = await prepared(t);
+  const first = await ended(things, (await things.startFineTune(QUICK)).id);
+  assert.equal(first.index?.kept, true);
+  const second = await ended(things, (await things.startFineTune({ ...QUICK, from: "active", seed: 2 })).id);
+  assert.equal(second.status, "promoted", second.reason);
+  const third = await ended(things, (await things.activate(1)).id);
+  assert.equal(third.status, "promoted", third.reason);
+  await settled(things);
+  assert.equal((await things.info()).status.activeGeneration, 1);
+  assert.ok((await recallOf(things, data)) >= 0.97);
+  await assertComplete(things, data.vectors[0]!);
+  const { generations } = await things.generations();
+  assert.ok(generations.every((generation) => !("breadth" in generation)));
+
+  // Nothing is left to do after a restart.
+  const { directory } = database;
+  await database.close();
+  const again = (await openDatabase(t, { directory })).collection("things");
+  assert.deepEqual((await indexOf(again)).provisional, false);
+  assert.ok((await recallOf(again, data)) >= 0.97);
+});
+
+test("a crash between the two switches leaves the provisional graph, and the next start replaces it", async (t) => {
+  const directory = temporaryDirectory(t);
+  const seed = seedOf("kept-graph", 22);
+  await crash(t, [directory, String(seed), String(COUNT)], (line) => line === "promoted", "./kept-graph-child.js");
+  const things = (await openDatabase(t, { directory })).collection("things");
+  const { activeGeneration, index } = (await things.info()).status;
+  t.diagnostic(`after the crash: ${JSON.stringify(index)}`);
+  assert.equal(activeGeneration, 1);
+  const data = learnable(new Random(seed), COUNT);
+  await assertComplete(things, data.vectors[0]!);
+  await settled(things);
+  assert.ok((await recallOf(things, data)) >= 0.97);
+  await rebuilt(things, "1");
+});
+
+test("a saved graph of another layout is not kept: the index is built anew, and the log says why", async (t) => {
+  const { database: first } = await prepared(t);
+  // A stop saves the graph of generation 0; it is damaged when it has been read again.
+  await first.close();
+  const lines: string[] = [];
+  const log = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(line), error: () => {} };
+  const database = await openDatabase(t, { directory: first.directory, log });
+  const things = database.collection("things");
+  const folder = snapshotDirectory(database, 0);
+  const graph = join(folder, readdirSync(folder).find((name) => name.endsWith(".hnsw"))!);
+  const bytes = readFileSync(graph);
+  bytes.writeUInt32LE(bytes.readUInt32LE(24) + 4, 24);
+  writeFileSync(graph, bytes);
+  const job = await ended(things, (await things.startFineTune({ ...QUICK, seed: 5 })).id);
+  assert.equal(job.status, "promoted");
+  assert.equal(job.index?.kept, false);
+  assert.ok(job.index?.reason);
+  assert.match(lines.join("\n"), /is not kept, a new one is built: its graph's element size is/);
+  const { points, lag, provisional } = await indexOf(things);
+  assert.deepEqual({ points, lag, provisional }, { points: COUNT, lag: 0, provisional: false });
+});
