@@ -1,5 +1,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { parseJson } from "./json.js";
+import { type Placement, parseJsonWithVectors, placeVectors } from "./json-vectors.js";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Vectors of the body that were read apart from the JSON, where a route does so. */
+    placements: Placement[] | undefined;
+  }
+}
 
 /**
  * Makes `application/json` the one media type of bodies. An empty body is no body, whatever its media type, as clients
@@ -13,6 +21,28 @@ export function readJsonBodies(app: FastifyInstance): void {
     } catch (error) {
       done(error as Error);
     }
+  });
+}
+
+/**
+ * Reads vectors in JSON straight into float32 on the routes of `app`. The schema sees a string in the place of each; the
+ * handler finds a Float32Array.
+ */
+export function readJsonVectors(app: FastifyInstance): void {
+  app.decorateRequest("placements", undefined);
+  app.removeContentTypeParser("application/json");
+  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (request, bytes, done) => {
+    try {
+      const { value, placements } = parseJsonWithVectors(bytes as Buffer);
+      request.placements = placements;
+      done(null, value);
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  app.addHook("preHandler", (request, _reply, done) => {
+    if (request.placements !== undefined) placeVectors(request.placements);
+    done();
   });
 }
 

@@ -1,16 +1,16 @@
-import type { ItemInput } from "../../schemas/index.js";
+import type { GivenItem } from "../collection/index.js";
 import { AttuneError } from "../errors/index.js";
-import { parseJson } from "./json.js";
+import { parseJsonWithVectors, placeVectors } from "./json-vectors.js";
 
 /** One line of an import: an item, or why it is none. `line` counts from 1, blank lines included. */
 export interface ItemLine {
   line: number;
-  item?: ItemInput;
+  item?: GivenItem;
   error?: AttuneError;
 }
 
 /** Returns the value when it is an item. @throws validation_failed */
-export type ItemCheck = (value: unknown) => ItemInput;
+export type ItemCheck = (value: unknown) => GivenItem;
 
 const NEWLINE = 0x0a;
 
@@ -38,7 +38,10 @@ function readLine(line: number, bytes: Buffer | undefined, check: ItemCheck, max
     return { line, error: new AttuneError("body_too_large", message) };
   }
   try {
-    return { line, item: check(parseJson(bytes)) };
+    const { value, placements } = parseJsonWithVectors(bytes);
+    const item = check(value);
+    placeVectors(placements);
+    return { line, item };
   } catch (error) {
     if (error instanceof AttuneError) return { line, error };
     throw error;

@@ -34,17 +34,20 @@ export function encodeFloat32(values: Float32Array): Uint8Array {
 }
 
 /**
- * Reads one vector as people send it: an array of numbers, or base64 of little-endian float32 (standard or URL-safe
- * alphabet, padding optional). The result is raw, not preprocessed.
+ * Reads one vector as people send it: an array of numbers, base64 of little-endian float32 (standard or URL-safe
+ * alphabet, padding optional), or float32 numbers, which are checked and returned as they are. The result is raw, not preprocessed.
  *
  * @throws invalid_vector the base64 cannot be read, or an element is not a number
  * @throws wrong_dimensions there are not exactly `dimensions` numbers
  * @throws not_finite a number is NaN, infinite, or beyond float32; or, euclidean, the norm is above 9e18
  * @throws zero_vector every number is 0 as float32 and the metric is cosine
  */
-export function readVector(value: readonly number[] | string, dimensions: number, metric: Metric): Float32Array {
-  const vector = typeof value === "string" ? fromBase64(value) : fromNumbers(value, dimensions);
-  if (vector.length !== dimensions) throw wrongDimensions(vector.length, dimensions);
+export function readVector(
+  value: readonly number[] | string | Float32Array,
+  dimensions: number,
+  metric: Metric,
+): Float32Array {
+  const vector = typeof value === "string" ? fromBase64(value, dimensions) : fromNumbers(value, dimensions);
   checkVector(vector, metric);
   return vector;
 }
@@ -74,9 +77,10 @@ export function checkVector(vector: Float32Array, metric: Metric): void {
   }
 }
 
-function fromNumbers(numbers: readonly number[], dimensions: number): Float32Array {
+function fromNumbers(numbers: readonly number[] | Float32Array, dimensions: number): Float32Array {
   // Checked before the memory is taken, so that a length sent by a stranger allocates nothing.
   if (numbers.length !== dimensions) throw wrongDimensions(numbers.length, dimensions);
+  if (numbers instanceof Float32Array) return numbers;
   const vector = new Float32Array(dimensions);
   for (let i = 0; i < dimensions; i++) {
     const x = numbers[i];
@@ -91,7 +95,7 @@ function fromNumbers(numbers: readonly number[], dimensions: number): Float32Arr
   return vector;
 }
 
-function fromBase64(text: string): Float32Array {
+function fromBase64(text: string, dimensions: number): Float32Array {
   const bytes = Buffer.from(text, "base64");
   const unpadded = text.endsWith("==") ? text.length - 2 : text.endsWith("=") ? text.length - 1 : text.length;
   // Node skips what is not base64, so a foreign character shows as missing bytes.
@@ -101,10 +105,10 @@ function fromBase64(text: string): Float32Array {
       "the vector is a string, but not base64 (of little-endian float32 numbers)",
     );
   }
-  if (bytes.length % 4 !== 0) {
+  if (bytes.length !== dimensions * 4) {
     throw new AttuneError(
-      "invalid_vector",
-      `the vector's base64 holds ${bytes.length} bytes, which is not a whole number of 4-byte float32 numbers`,
+      bytes.length % 4 === 0 ? "wrong_dimensions" : "invalid_vector",
+      `the vector's base64 holds ${bytes.length} bytes; expected ${dimensions * 4} (${dimensions} x 4, little-endian float32)`,
     );
   }
   return decodeFloat32(bytes);

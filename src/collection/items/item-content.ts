@@ -1,7 +1,8 @@
-import type { ItemInput, Modality, Payload } from "../../../schemas/index.js";
+import type { Modality, Payload } from "../../../schemas/index.js";
 import { AttuneError } from "../../errors/index.js";
 import { type Metric, readVector } from "../../vector/index.js";
 import type { Limits } from "../limits.js";
+import type { GivenItem } from "./given.js";
 import { type ImageContent, readImage } from "./image-content.js";
 
 /** What an item is made of once it was found good: one of `text`, `image` and `vector`. */
@@ -82,7 +83,7 @@ export function checkText(text: string): void {
  * @throws invalid_id, wrong_modality, empty_text, invalid_text, invalid_image, wrong_dimensions, not_finite, zero_vector,
  *   invalid_vector, payload_too_large
  */
-export function readItem(input: ItemInput, rules: ContentRules): ItemContent {
+export function readItem(input: GivenItem, rules: ContentRules): ItemContent {
   checkItemId(input.id);
   const payload = readPayload(input.payload, rules.limits);
   checkContentFields(input, rules.modality);
@@ -96,7 +97,7 @@ export function readItem(input: ItemInput, rules: ContentRules): ItemContent {
 }
 
 /** @throws wrong_modality unless the one content that is given is that of the modality */
-function checkContentFields(input: ItemInput, modality: Modality): void {
+function checkContentFields(input: GivenItem, modality: Modality): void {
   const given = CONTENT_FIELDS.filter((field) => input[field] !== undefined);
   if (given.length === 1 && given[0] === modality) return;
   throw new AttuneError(
@@ -148,7 +149,7 @@ function checkValue(value: unknown, levels: number): void {
  * Checks a whole batch before anything of it is stored.
  * @throws batch_too_large, duplicate_id, and what `readItem` throws, with the place in `details`
  */
-export function readBatch(items: readonly ItemInput[], rules: ContentRules): ItemContent[] {
+export function readBatch(items: readonly GivenItem[], rules: ContentRules): ItemContent[] {
   checkBatchSize(items.length, rules.limits.itemsPerBatch, "items");
   const seen = new Map<string, number>();
   return items.map((input, position) => {

@@ -1,12 +1,13 @@
-import type { ItemInput, StreamResult } from "../../../schemas/index.js";
+import type { StreamResult } from "../../../schemas/index.js";
 import { AttuneError } from "../../errors/index.js";
+import type { GivenItem } from "./given.js";
 import { type ContentRules, type ItemContent, readItem } from "./item-content.js";
 import type { Refusal } from "./item-embedding.js";
 
 /** One line of a stream: an item, or why it is none. Line 1 is the first. */
 export interface Line {
   line: number;
-  item?: ItemInput;
+  item?: GivenItem;
   error?: AttuneError;
 }
 

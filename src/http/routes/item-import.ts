@@ -3,6 +3,7 @@ import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { CollectionParams, ItemInput, StreamResult, UpsertItems, UpsertResult } from "../../../schemas/index.js";
 import { AttuneError } from "../../errors/index.js";
+import { readJsonVectors } from "../json-body.js";
 import { type ItemCheck, readItemLines } from "../ndjson.js";
 import { validationProblem } from "../problem.js";
 import { BODY_ERRORS, responses } from "../responses.js";
@@ -23,6 +24,7 @@ good lines are stored and bad ones reported. The answer follows the write to dis
 
 /** `POST items` alone: only here is newline-delimited JSON a media type. */
 export const itemImportRoutes: RoutePlugin = async (app, { database }) => {
+  readJsonVectors(app);
   app.addContentTypeParser(NDJSON, (_request, stream, done) => done(null, stream));
 
   app.post(

@@ -1,5 +1,6 @@
 import { CollectionParams, Query, QueryBatch, QueryBatchResult, QueryResult } from "../../../schemas/index.js";
 import type { ErrorCode } from "../../errors/index.js";
+import { readJsonVectors } from "../json-body.js";
 import { BODY_ERRORS, responses } from "../responses.js";
 import type { RoutePlugin } from "./plugin.js";
 
@@ -25,6 +26,8 @@ const QUERY_ERRORS: readonly ErrorCode[] = [
 ];
 
 export const queryRoutes: RoutePlugin = async (app, { database }) => {
+  readJsonVectors(app);
+
   app.post(
     "/collections/:collection/query",
     {
