@@ -11,6 +11,7 @@ import { seedOf } from "../support/seed.js";
 import { temporaryDirectory } from "../support/temporary-directory.js";
 import { crash } from "./crash.js";
 import { ended, fill, openDatabase, vectorCollection } from "./support.js";
+import { addTunedGeneration, tinyEncoder, words } from "./tuned-generation.js";
 
 /** Enough items that an index is worth keeping. */
 const COUNT = 2500;
@@ -176,6 +177,33 @@ test("a crash between the two switches leaves the provisional graph, and the nex
   await settled(things);
   assert.ok((await recallOf(things, data)) >= 0.97);
   await rebuilt(things, "1");
+});
+
+test("a generation with a tuned encoder goes live on the kept graph too", async (t) => {
+  const random = new Random(seedOf("kept-graph", 23));
+  const directory = temporaryDirectory(t);
+  const data = join(directory, "data");
+  const before = await openDatabase(t, { directory: data });
+  await before.createCollection("texts", { modality: "text", encoder: tinyEncoder(directory, 1) });
+  const texts = Array.from({ length: COUNT }, () => `${words(random)} ${words(random)}`);
+  await before.collection("texts").upsert(texts.map((text, i) => ({ id: itemId(i), text })));
+  await settled(before.collection("texts"));
+  await before.close();
+  await addTunedGeneration(data, "texts", 1);
+  const things = (await openDatabase(t, { directory: data })).collection("texts");
+  const job = await ended(things, (await things.activate(1)).id);
+  assert.equal(job.status, "promoted", job.reason);
+  assert.equal(job.index?.kept, true, job.index?.reason);
+  const distances = async (query: object) =>
+    (await things.query({ ...query, k: 10 })).results.map(({ distance }) => distance);
+  for (const text of texts.slice(0, 20)) {
+    const [near, truth] = [await distances({ text }), await distances({ text, exact: true })];
+    near.forEach((distance, i) => {
+      assert.ok(Math.abs(distance - truth[i]!) < 0.02, `${near} is not ${truth}`);
+    });
+  }
+  await settled(things);
+  await rebuilt(things, job.id);
 });
 
 test("a saved graph of another layout is not kept: the index is built anew, and the log says why", async (t) => {

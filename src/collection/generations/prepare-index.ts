@@ -76,7 +76,7 @@ export async function prepareIndex(
 
 /** Opens an index with the links of the active one, if it finds well enough what is near. */
 async function keepGraph(options: HnswIndexOptions, rows: VectorFile, preparation: Preparation): Promise<Kept> {
-  const { stored, state } = preparation;
+  const { stored, state, signal } = preparation;
   const { active, directory, record, rules } = state;
   const no = (reason: string): Kept => ({ outcome: { kept: false, reason } });
   if (active.number === stored.number) return no("There is no other generation whose graph could be kept.");
@@ -90,21 +90,20 @@ async function keepGraph(options: HnswIndexOptions, rows: VectorFile, preparatio
     await index.close();
     return no("The saved graph cannot be used; the log says why.");
   }
-  let kept: Kept | undefined;
-  try {
-    kept = await judge(index, options, rows, preparation);
-    return kept;
-  } finally {
-    if (kept === undefined || !("opened" in kept)) {
-      await index.close();
-      // What is built instead must not begin with it.
-      await rm(indexDirectory(directory, stored.number), { recursive: true, force: true });
-    }
+  const judged = await judge(index, options, rows, preparation).catch((error: unknown) =>
+    // The index that serves may die meanwhile, say; that is no reason not to replace it.
+    no(`It could not be judged: ${String(error)}`),
+  );
+  if (!("opened" in judged)) {
+    await index.close();
+    // What is built instead must not begin with it.
+    await rm(indexDirectory(directory, stored.number), { recursive: true, force: true });
+    signal.throwIfAborted();
   }
+  return judged;
 }
 
 /** Whether the kept graph finds well enough what is near, and how wide its searches have to be. */
-
 async function judge(
   index: VectorIndex,
   options: HnswIndexOptions,
