@@ -27,8 +27,7 @@ export async function drawingSettings(drawings: readonly Drawing[], directory: s
     await insertAll(collection, items);
     return { all: await leaveOneOut(collection, drawings), unseen: await leaveOneOut(collection, unseen, "unseen") };
   });
-  // The rate by the gate's own gain without any label: 1.12 at 1e-3 (16 epochs), .80 at the default of 1e-4, which is meant for trained encoders.
-  const encoder: FineTuneOptions = { scope: "encoder", loss: "info-nce", learningRate: 1e-3, epochs: 32 };
+  const encoder: FineTuneOptions = { scope: "encoder", loss: "info-nce", epochs: 32 };
   return [
     {
       prepared,

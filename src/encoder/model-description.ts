@@ -12,6 +12,8 @@ interface CommonDescription {
   /** How to pool when the model gives one embedding for each token, or for each patch of an image. */
   pooling: Exclude<Pooling, "model">;
   normalize: boolean;
+  /** AdamW's rate by which all of its weights are best trained, where that is known. */
+  learningRate?: number;
 }
 
 /** An ONNX model that reads token ids. */

@@ -64,7 +64,7 @@ export interface FineTuneContext {
  */
 export async function openContext(task: FineTuneTask, hooks: FineTuneHooks): Promise<FineTuneContext> {
   const { dimensions, metric, seed, threads } = task;
-  const options = resolveOptions(task.options);
+  const options = resolveOptions({ learningRate: task.encoder?.model.learningRate, ...task.options });
   const provider = task.provider ?? "cpu";
   const pause = pauseBetweenSteps(hooks.signal);
   const { rowFile, labels, base, extra, feedback } = await readInputs(task);

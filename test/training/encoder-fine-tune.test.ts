@@ -124,6 +124,17 @@ test("with loss auto each recipe is tried on the validation part, and the best i
   assert.deepEqual([recipe.loss, recipe.learningRate], [best.loss, best.learningRate]);
 });
 
+test("the rate is the one given, else the encoder's own, else that of any encoder", async (t) => {
+  const world = new TextWorld(seedOf("rate", 60), 120);
+  const folder = temporaryDirectory(t);
+  const task = await world.task(folder, { labels: world.labels() }, { epochs: 1, promote: "never" });
+  const encoder = { ...task.encoder!, model: { ...task.encoder!.model, learningRate: 0.004 } };
+  const { learningRate, ...options } = task.options;
+  assert.equal((await runFineTune({ ...task, encoder })).recipe.learningRate, learningRate);
+  assert.equal((await runFineTune({ ...task, options, encoder })).recipe.learningRate, 0.004);
+  assert.equal((await runFineTune({ ...task, options })).recipe.learningRate, 1e-4);
+});
+
 /**
  * Runs a task and stops it the `pauses`-th time that it lets others in, be it in a training, a look or an evaluation.
  * @returns its result, where it ended before

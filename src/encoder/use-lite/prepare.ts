@@ -51,6 +51,8 @@ export async function describeUseLite(options: PrepareOptions): Promise<TextMode
     maxTokens: MAX_TOKENS,
     pooling: "mean",
     normalize: true,
+    // .9204 against .9099, R@1 of a fifth of Banking77's corpus among the rest of it, with 1e-4.
+    learningRate: 3e-4,
     checksums: { weights: WEIGHTS_SHA256, tokenizer: sha256(await readFile(vocabularyPath())) },
   };
 }

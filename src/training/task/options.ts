@@ -47,7 +47,7 @@ export interface FineTuneOptions {
   epochs: number;
   /** Anchors in one training step. An integer of at least 2. @default 64 */
   batchSize: number;
-  /** AdamW's rate, above 0. @default 3e-4 (head), 1e-4 (encoder) */
+  /** AdamW's rate, above 0. @default 3e-4 (head), that of the encoder's description, else 1e-4 (encoder) */
   learningRate: number;
   /** AdamW's decay, at least 0: of the head's deviation from the identity, or of the encoder's matrices. @default 1 (head), .01 (encoder) */
   weightDecay: number;
