@@ -23,6 +23,12 @@ export const Vector = Type.Union([Type.Array(Type.Number()), Type.String()], {
 });
 export type Vector = Static<typeof Vector>;
 
+export const WithVector = Type.Union([Type.Boolean(), OneOf(["base64"] as const)], {
+  default: false,
+  description: "`true`: an array of numbers; `base64`: of little-endian float32, far quicker to write and to read.",
+});
+export type WithVector = Static<typeof WithVector>;
+
 export const Image = Type.String({
   description:
     "Base64 of an image file (PNG, JPEG, WebP, GIF, AVIF, TIFF); a `data:image/...;base64,` address is taken too.",

@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { Cursor, Image, ItemId, Limit, PageQuery, Payload, Strict, Vector } from "./common.js";
+import { Cursor, Image, ItemId, Limit, PageQuery, Payload, Strict, Vector, WithVector } from "./common.js";
 import { FilterRef } from "./filter.js";
 
 export const ItemInput = Strict({
@@ -35,7 +35,11 @@ export const Item = Type.Object({
   text: Type.Optional(Type.String()),
   imageUrl: Type.Optional(Type.String({ description: "Path of the image on this server." })),
   payload: Type.Union([Payload, Type.Null()]),
-  vector: Type.Optional(Type.Array(Type.Number(), { description: "The encoder's output, before the head." })),
+  vector: Type.Optional(
+    Type.Union([...Vector.anyOf], {
+      description: "The encoder's output, before the head: numbers, or base64 if asked for.",
+    }),
+  ),
 });
 export type Item = Static<typeof Item>;
 
@@ -49,9 +53,9 @@ export const ContentParams = Strict({
   hash: Type.String({ pattern: "^[0-9a-f]{64}$", description: "SHA-256 of the file, in hexadecimal." }),
 });
 
-export const WithVectorQuery = Strict({ withVector: Type.Optional(Type.Boolean({ default: false })) });
+export const WithVectorQuery = Strict({ withVector: Type.Optional(WithVector) });
 export const ListItemsQuery = Strict({ ...PageQuery.properties, ...WithVectorQuery.properties });
-export const GetItems = Strict({ ids: Type.Array(Type.String()), withVector: Type.Optional(Type.Boolean()) });
+export const GetItems = Strict({ ids: Type.Array(Type.String()), withVector: Type.Optional(WithVector) });
 export const ItemsResult = Type.Object({ items: Type.Array(Item) });
 export const ItemList = Type.Object({ items: Type.Array(Item), nextCursor: Type.Optional(Type.String()) });
 export type ItemList = Static<typeof ItemList>;
@@ -60,7 +64,7 @@ export const ScrollItems = Strict({
   filter: Type.Optional(FilterRef),
   limit: Type.Optional(Limit),
   cursor: Type.Optional(Cursor),
-  withVector: Type.Optional(Type.Boolean()),
+  withVector: Type.Optional(WithVector),
 });
 export type ScrollItems = Static<typeof ScrollItems>;
 

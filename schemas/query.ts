@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { Image, Payload, Strict, Vector } from "./common.js";
+import { Image, Payload, Strict, Vector, WithVector } from "./common.js";
 import { FilterRef } from "./filter.js";
 
 export const Query = Strict(
@@ -14,7 +14,7 @@ export const Query = Strict(
     filter: Type.Optional(FilterRef),
     minScore: Type.Optional(Type.Number()),
     withPayload: Type.Optional(Type.Boolean({ default: true })),
-    withVector: Type.Optional(Type.Boolean({ default: false })),
+    withVector: Type.Optional(WithVector),
   },
   {
     examples: [
@@ -30,7 +30,7 @@ export const Hit = Type.Object({
   score: Type.Number({ description: "Larger is closer: the cosine, or 1 / (1 + distance)." }),
   distance: Type.Number({ description: "Smaller is closer: 1 - cosine, or the L2 norm of the difference." }),
   payload: Type.Optional(Type.Union([Payload, Type.Null()])),
-  vector: Type.Optional(Type.Array(Type.Number())),
+  vector: Type.Optional(Vector),
 });
 export type Hit = Static<typeof Hit>;
 

@@ -8,20 +8,26 @@ import type {
   Filter,
   FineTuneOptions,
   GenerationList,
-  Item,
-  ItemList,
   Job,
   JobList,
   JobStarted,
   PageQuery,
   PatchCollection,
   Payload,
-  QueryBatchResult,
-  QueryResult,
   ScrollItems,
   StreamResult,
   UpsertResult,
 } from "../../schemas/index.js";
+import {
+  askedForm,
+  type Item,
+  type ItemList,
+  type QueryBatchResult,
+  type QueryResult,
+  readVectors,
+  type VectorForm,
+  type VectorOf,
+} from "./answers.js";
 import {
   encodeFeedback,
   encodeItem,
@@ -38,6 +44,8 @@ import { path, queryString } from "./path.js";
 import type { CallOptions, Transport } from "./transport.js";
 
 const POLL_MS = 500;
+
+type Scroll<Form extends VectorForm> = Omit<ScrollItems, "withVector"> & { withVector?: Form | undefined };
 
 /** A name that a server may give a file here: no path, nothing hidden, and of no other kind. */
 const FILE_NAME = /filename="([a-z0-9][\w-]*\.onnx)"/i;
@@ -105,8 +113,14 @@ export class CollectionClient {
     return this.#transport.upload(`${this.#path}/items`, "application/x-ndjson", itemLines(items), options);
   }
 
-  getItem(id: string, options: CallOptions & { withVector?: boolean } = {}): Promise<Item> {
-    return this.#call("GET", path`/items/${id}` + queryString({ withVector: options.withVector }), undefined, options);
+  async getItem<Form extends VectorForm = false>(
+    id: string,
+    options: CallOptions & { withVector?: Form } = {},
+  ): Promise<Item<VectorOf<Form>>> {
+    const query = queryString({ withVector: askedForm(options.withVector) });
+    const item = await this.#call<Item<VectorOf<Form>>>("GET", path`/items/${id}` + query, undefined, options);
+    readVectors([item]);
+    return item;
   }
 
   /** The image of an item. */
@@ -120,25 +134,38 @@ export class CollectionClient {
   }
 
   /** The items that are there; unknown ids are left out. */
-  async getItems(ids: readonly string[], options: CallOptions & { withVector?: boolean } = {}): Promise<Item[]> {
-    const body = { ids, withVector: options.withVector };
-    return (await this.#call<{ items: Item[] }>("POST", "/items/get", body, options)).items;
+  async getItems<Form extends VectorForm = false>(
+    ids: readonly string[],
+    options: CallOptions & { withVector?: Form } = {},
+  ): Promise<Item<VectorOf<Form>>[]> {
+    const body = { ids, withVector: askedForm(options.withVector) };
+    return (await this.#list<Form>("POST", "/items/get", body, options)).items;
   }
 
   /** One page of items, by id. */
-  listItems(page: PageQuery & { withVector?: boolean } = {}, options?: CallOptions): Promise<ItemList> {
-    return this.#call("GET", `/items${queryString(page)}`, undefined, options);
+  listItems<Form extends VectorForm = false>(
+    page: PageQuery & { withVector?: Form } = {},
+    options?: CallOptions,
+  ): Promise<ItemList<VectorOf<Form>>> {
+    const query = queryString({ ...page, withVector: askedForm(page.withVector) });
+    return this.#list<Form>("GET", `/items${query}`, undefined, options);
   }
 
   /** One page of the items that a filter selects, by id. */
-  scrollItems(page: ScrollItems = {}, options?: CallOptions): Promise<ItemList> {
-    return this.#call("POST", "/items/scroll", page, options);
+  scrollItems<Form extends VectorForm = false>(
+    page: Scroll<Form> = {},
+    options?: CallOptions,
+  ): Promise<ItemList<VectorOf<Form>>> {
+    return this.#list<Form>("POST", "/items/scroll", { ...page, withVector: askedForm(page.withVector) }, options);
   }
 
   /** Every item, or every one that the filter selects, page by page. */
-  items(scroll: Omit<ScrollItems, "cursor"> = {}, options?: CallOptions): AsyncGenerator<Item> {
+  items<Form extends VectorForm = false>(
+    scroll: Omit<Scroll<Form>, "cursor"> = {},
+    options?: CallOptions,
+  ): AsyncGenerator<Item<VectorOf<Form>>> {
     return pages(async (cursor) => {
-      const { items, nextCursor } = await this.scrollItems({ ...scroll, cursor }, options);
+      const { items, nextCursor } = await this.scrollItems<Form>({ ...scroll, cursor } as Scroll<Form>, options);
       return { entries: items, nextCursor };
     });
   }
@@ -161,13 +188,24 @@ export class CollectionClient {
     return (await this.#call<{ deleted: number }>("POST", "/items/delete", which, options)).deleted;
   }
 
-  query(query: QueryToSend, options?: CallOptions): Promise<QueryResult> {
-    return this.#call("POST", "/query", encodeQuery(query), options);
+  async query<Form extends VectorForm = false>(
+    query: QueryToSend<Form>,
+    options?: CallOptions,
+  ): Promise<QueryResult<VectorOf<Form>>> {
+    const answer = await this.#call<QueryResult<VectorOf<Form>>>("POST", "/query", encodeQuery(query), options);
+    if (query.withVector === "float32") readVectors(answer.results);
+    return answer;
   }
 
   /** Several queries, all answered from one generation. */
-  queryBatch(queries: readonly QueryToSend[], options?: CallOptions): Promise<QueryBatchResult> {
-    return this.#call("POST", "/query/batch", { queries: queries.map(encodeQuery) }, options);
+  async queryBatch<Form extends VectorForm = false>(
+    queries: readonly QueryToSend<Form>[],
+    options?: CallOptions,
+  ): Promise<QueryBatchResult<VectorOf<Form>>> {
+    const body = { queries: queries.map(encodeQuery) };
+    const answer = await this.#call<QueryBatchResult<VectorOf<Form>>>("POST", "/query/batch", body, options);
+    for (const results of answer.results) readVectors(results);
+    return answer;
   }
 
   submitFeedback(feedback: FeedbackToSend, options?: CallOptions): Promise<FeedbackResult> {
@@ -271,6 +309,17 @@ export class CollectionClient {
   /** Starts the job that makes a generation the active one; follow it as a fine-tune. */
   activate(generation: number, options?: CallOptions): Promise<JobStarted> {
     return this.#call("POST", path`/generations/${generation}/activate`, undefined, options);
+  }
+
+  async #list<Form extends VectorForm>(
+    method: string,
+    rest: string,
+    body: unknown,
+    options?: CallOptions,
+  ): Promise<ItemList<VectorOf<Form>>> {
+    const list = await this.#call<ItemList<VectorOf<Form>>>(method, rest, body, options);
+    readVectors(list.items);
+    return list;
   }
 
   async #download(rest: string, options: CallOptions = {}): Promise<ImageDownload> {

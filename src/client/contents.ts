@@ -1,15 +1,16 @@
 import type { ItemInput, ItemLabel, Pair, Query, Reference, SubmitFeedback, Triplet } from "../../schemas/index.js";
+import { askedForm, type VectorForm } from "./answers.js";
 
-/** A vector as numbers, as base64 of little-endian float32, or as a Float32Array, which is sent as base64 (much faster). */
+/** A vector as numbers, or as base64 of little-endian float32. Numbers are sent as base64 too: the server works in float32. */
 export type VectorLike = readonly number[] | Float32Array | string;
 
 /** The bytes of an image file, or base64 of them. */
 export type ImageLike = Uint8Array | string;
 
-type ToSend<T> = Omit<T, "vector" | "image"> & { vector?: VectorLike; image?: ImageLike };
+type ToSend<T> = Omit<T, "vector" | "image" | "withVector"> & { vector?: VectorLike; image?: ImageLike };
 
 export type ItemToSend = ToSend<ItemInput>;
-export type QueryToSend = ToSend<Query>;
+export type QueryToSend<Form extends VectorForm = boolean> = ToSend<Query> & { withVector?: Form | undefined };
 
 /** An item's id, or content that is not an item. */
 export type ReferenceToSend = string | { text: string } | { image: ImageLike } | { vector: VectorLike };
@@ -24,7 +25,8 @@ export interface FeedbackToSend {
 export const encodeItem = (item: ItemToSend): ItemInput => encodeContent(item) as ItemInput;
 
 /** The query as JSON holds it. */
-export const encodeQuery = (query: QueryToSend): Query => encodeContent(query) as Query;
+export const encodeQuery = (query: QueryToSend<VectorForm>): Query =>
+  encodeContent(query.withVector === "float32" ? { ...query, withVector: askedForm("float32") } : query) as Query;
 
 /** The feedback as JSON holds it. */
 export function encodeFeedback({ pairs, triplets, labels }: FeedbackToSend): SubmitFeedback {
@@ -52,10 +54,17 @@ function encodeReference(reference: ReferenceToSend): Reference {
 
 /** Vectors and images that are bytes, as base64. */
 function encodeContent(value: object): object {
-  const vector =
-    "vector" in value && value.vector instanceof Float32Array ? { vector: base64(value.vector) } : undefined;
+  const numbers = "vector" in value ? toFloat32(value.vector) : undefined;
+  const vector = numbers === undefined ? undefined : { vector: base64(numbers) };
   const image = "image" in value && value.image instanceof Uint8Array ? { image: base64(value.image) } : undefined;
   return vector === undefined && image === undefined ? value : { ...value, ...vector, ...image };
+}
+
+/** Undefined for what is sent as it is: base64, and arrays of other things than numbers, which the server refuses by name. */
+function toFloat32(vector: unknown): Float32Array | undefined {
+  if (vector instanceof Float32Array) return vector;
+  const isNumbers = Array.isArray(vector) && vector.every((element) => typeof element === "number");
+  return isNumbers ? Float32Array.from(vector as number[]) : undefined;
 }
 
 function base64({ buffer, byteOffset, byteLength }: Float32Array | Uint8Array): string {

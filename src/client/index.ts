@@ -11,9 +11,6 @@ export type {
   FineTuneOptions,
   Generation,
   Health,
-  Hit,
-  Item,
-  ItemList,
   Job,
   JobList,
   JobStarted,
@@ -21,13 +18,12 @@ export type {
   PatchCollection,
   Payload,
   Problem,
-  QueryBatchResult,
-  QueryResult,
   Readiness,
   ScrollItems,
   StreamResult,
   UpsertResult,
 } from "../../schemas/index.js";
+export type { Hit, Item, ItemList, QueryBatchResult, QueryResult, VectorForm, VectorOf } from "./answers.js";
 export { AttuneClient } from "./attune-client.js";
 export { CollectionClient, type ImageDownload, type ModelDownload } from "./collection-client.js";
 export type {

@@ -30,7 +30,9 @@ export function readParametersByType(app: FastifyInstance): void {
 function convertersOf(schema: unknown): [name: string, convert: Converter][] {
   const properties = (schema as TObject | undefined)?.properties ?? {};
   return Object.entries(properties).flatMap(([name, property]) => {
-    const convert = CONVERTERS["type" in property ? String(property.type) : ""];
+    // Of alternatives, such as true or a word, one may need conversion; the others are strings as they are.
+    const types = [property, ...("anyOf" in property ? (property.anyOf as object[]) : [])];
+    const convert = types.map((type) => ("type" in type ? CONVERTERS[String(type.type)] : undefined)).find(Boolean);
     return convert === undefined ? [] : [[name, convert] as [string, Converter]];
   });
 }

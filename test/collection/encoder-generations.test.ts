@@ -70,7 +70,8 @@ function near(a: readonly Hit[], b: readonly Hit[], what: string): void {
   const distances = (hits: readonly Hit[]) => hits.map(({ distance }) => distance);
   close(distances(a), distances(b), what);
   a.forEach(({ id, vector }, i) => {
-    if (vector !== undefined && id === b[i]!.id) close(vector, b[i]!.vector!, `${what}: vector of ${id}`);
+    if (vector !== undefined && id === b[i]!.id)
+      close(vector as number[], b[i]!.vector as number[], `${what}: vector of ${id}`);
   });
 }
 
@@ -89,7 +90,7 @@ async function compare({ tuned, oracles }: Collections, random: Random, what: st
   const batch = [{ text: other }, { itemId: first.id }, { vector: first.vector! }].map((q) => ({ ...q, k: 5 }));
   const [answers, expected] = [await tuned.queryBatch(batch), await oracle.queryBatch(batch)];
   for (const [i, hits] of answers.results.entries()) near(hits, expected.results[i]!, `${what}: query ${i} of a batch`);
-  const vectorOf = async (from: Collection) => (await from.getItem(first.id, { withVector: true })).vector!;
+  const vectorOf = async (from: Collection) => (await from.getItem(first.id, { withVector: true })).vector as number[];
   close(await vectorOf(tuned), await vectorOf(oracle), `${what}: vector of an item`);
   close((await tuned.embed([text])).vectors, (await oracle.embed([text])).vectors, `${what}: embed`);
 }

@@ -1,4 +1,4 @@
-import type { Filter, Item, ItemList, ScrollItems } from "../../../schemas/index.js";
+import type { Filter, Item, ItemList, ScrollItems, WithVector } from "../../../schemas/index.js";
 import type { ItemRecord } from "../../../storage/index.js";
 import { AttuneError } from "../../errors/index.js";
 import { formatOf } from "../../image/index.js";
@@ -7,9 +7,10 @@ import { DEFAULT_PAGE, decodeCursor, encodeCursor } from "../cursor.js";
 import { itemImageUrl } from "./content-urls.js";
 import { checkFilter } from "./filter-depth.js";
 import { anOrA, checkBatchSize } from "./item-content.js";
+import { shownVector } from "./shown-vector.js";
 
 export interface ReadOptions {
-  withVector?: boolean | undefined;
+  withVector?: WithVector | undefined;
 }
 
 /** An image as it was sent. */
@@ -121,17 +122,17 @@ export class ItemReader {
     return this.state.payloads.select(filter, this.state.table.live);
   }
 
-  private async show(found: [string, ItemRecord][], { withVector }: ReadOptions): Promise<Item[]> {
+  private async show(found: [string, ItemRecord][], { withVector = false }: ReadOptions): Promise<Item[]> {
     const { dimensions } = this.state.rules;
     const { active } = this.state;
     const labels = found.map(([, { label }]) => label);
-    const rows = withVector ? await active.use(() => active.space.rows.read(labels)) : undefined;
+    const rows = withVector !== false ? await active.use(() => active.space.rows.read(labels)) : undefined;
     return found.map(([id, { text, image, payload }], i) => ({
       id,
       ...(text === undefined ? {} : { text }),
       ...(image === undefined ? {} : { imageUrl: itemImageUrl(this.state.record.name, id) }),
       payload,
-      ...(rows === undefined ? {} : { vector: Array.from(rows.subarray(i * dimensions, (i + 1) * dimensions)) }),
+      ...(rows === undefined ? {} : { vector: shownVector(rows, i, dimensions, withVector) }),
     }));
   }
 }

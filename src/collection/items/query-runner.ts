@@ -1,4 +1,4 @@
-import type { Filter, Hit, QueryBatchResult, QueryResult } from "../../../schemas/index.js";
+import type { Filter, Hit, QueryBatchResult, QueryResult, WithVector } from "../../../schemas/index.js";
 import { AttuneError } from "../../errors/index.js";
 import type { Bitmap, SearchHits } from "../../index/index.js";
 import { metricOf, readVector } from "../../vector/index.js";
@@ -8,6 +8,7 @@ import { checkFilter } from "./filter-depth.js";
 import type { GivenQuery } from "./given.js";
 import { readImage } from "./image-content.js";
 import { checkAccepted, checkBatchSize, checkText, placedQuery } from "./item-content.js";
+import { shownVector } from "./shown-vector.js";
 
 const DEFAULT_K = 10;
 
@@ -148,7 +149,8 @@ export class QueryRunner {
     found.sort((a, b) => a.distance - b.distance || compareIds(a.id, b.id));
     const shown = found.slice(0, k);
     if (query.withPayload !== false) this.addPayloads(shown);
-    if (query.withVector === true) await this.addVectors(shown, generation);
+    const { withVector = false } = query;
+    if (withVector !== false) await this.addVectors(shown, withVector, generation);
     return shown.map(({ label: _, ...hit }) => hit);
   }
 
@@ -157,11 +159,15 @@ export class QueryRunner {
     for (const hit of hits) hit.payload = this.state.tables.items.getSync(hit.id)?.payload ?? null;
   }
 
-  private async addVectors(hits: (Hit & { label: number })[], { space }: LiveGeneration): Promise<void> {
+  private async addVectors(
+    hits: (Hit & { label: number })[],
+    form: WithVector,
+    { space }: LiveGeneration,
+  ): Promise<void> {
     const { dimensions } = this.state.rules;
     const rows = await space.rows.read(hits.map(({ label }) => label));
     hits.forEach((hit, i) => {
-      hit.vector = Array.from(rows.subarray(i * dimensions, (i + 1) * dimensions));
+      hit.vector = shownVector(rows, i, dimensions, form);
     });
   }
 }
