@@ -7,6 +7,8 @@ import os from "node:os";
 import path from "node:path";
 
 const POINTS = 200;
+/** At 512 dimensions more than 4 MiB, from where on huge-pages.h has a say. */
+const CAPACITY = 4000;
 const QUERIES = 20;
 const K = 10;
 /** hnswlib has a distance function each for multiples of 16, of 4, and what is left over: these take all of them. */
@@ -27,10 +29,11 @@ function checkGraph(space, dimensions) {
   const vectors = (count) => Array.from({ length: count }, () => unitVector(random, dimensions));
   const points = vectors(POINTS);
   const graph = new addon.HierarchicalNSW(space, dimensions);
-  graph.initIndex({ maxElements: POINTS });
-  points.forEach((point, label) => {
+  graph.initIndex({ maxElements: POINTS / 2 });
+  for (const [label, point] of points.entries()) {
+    if (label === POINTS / 2) graph.resizeIndex(CAPACITY);
     graph.addPoint(point, label);
-  });
+  }
   const loaded = reload(graph, space, dimensions);
   for (const query of vectors(QUERIES)) {
     const expected = points.map((point) => DISTANCES[space](query, point));

@@ -8,6 +8,7 @@ import { readMarker, writeMarker } from "../marker.js";
 import { COMPILER_HINT, npmCommand, npmEnvironment } from "./packages.js";
 
 const CHECK = path.resolve(import.meta.dirname, "../check-hnswlib.js");
+const HEADER = path.resolve(import.meta.dirname, "../huge-pages.h");
 /** What node-gyp needs of the package. */
 const SOURCES = ["package.json", "binding.gyp", "src"];
 
@@ -16,7 +17,7 @@ const packageFolder = (root) => path.join(root, "node_modules", "hnswlib-node");
 const tunedFolder = (root) => path.join(root, "node_modules", ".attune-hnswlib");
 const buildMarker = (root) => path.join(tunedFolder(root), "build.json");
 
-/** hnswlib-node for the instructions of this CPU, beside npm's build, which knows SSE2 alone and remains the fallback. */
+/** hnswlib-node for the instructions of this CPU and on huge pages, beside npm's build, which knows SSE2 alone and remains the fallback. */
 export const hnswlib = {
   title: "building hnswlib-node for this CPU",
   staleReason(root, env = process.env) {
@@ -65,6 +66,7 @@ function keyOf(root, march) {
     cpu: march === "native" ? `${name}: ${flags}` : undefined,
     version: readMarker(path.join(packageFolder(root), "package.json")).version,
     sources: fingerprint(packageFolder(root), SOURCES, ""),
+    header: hashOfFile(HEADER),
     abi: process.versions.modules,
   };
 }
@@ -78,7 +80,9 @@ async function compile(root, workshop, march, env) {
     cpSync(path.join(packageFolder(root), name), path.join(workshop, name), { recursive: true });
   }
   const [file, ...args] = npmCommand();
-  const flags = [env.CXXFLAGS, "-O3", `-march=${march}`].filter(Boolean).join(" ");
+  // Beside the sources, and named from the build folder inside, for a path with spaces would not survive make.
+  cpSync(HEADER, path.join(workshop, "huge-pages.h"));
+  const flags = [env.CXXFLAGS, "-O3", `-march=${march}`, "-include ../huge-pages.h"].filter(Boolean).join(" ");
   const { code, output } = await runCommand(file, [...args, "run", "rebuild"], {
     cwd: workshop,
     env: { ...npmEnvironment(env), CXXFLAGS: flags },
