@@ -7,7 +7,7 @@ import { readArgs } from "./support/args.js";
 import { corpusItems, embedAll, insertAll } from "./support/corpus.js";
 import { loadIntentData } from "./support/intent-data.js";
 import { drawTriplets, fineTuneWith } from "./support/intent-protocol.js";
-import { runLoad } from "./support/load.js";
+import { type Load, runLoad } from "./support/load.js";
 import type { LoadResult } from "./support/load-messages.js";
 import { Report, type Row } from "./support/report.js";
 import { startServerProcess } from "./support/server-process.js";
@@ -91,7 +91,7 @@ interface During {
 /** The load runs a while before the job and is measured in slices of a second until the job has ended. */
 async function measureDuring(
   collection: CollectionClient,
-  task: Omit<Parameters<typeof runLoad>[1], "durationMs">,
+  task: Omit<Load, "durationMs"> & { path: string },
   fineTune: () => Promise<{ job: Job; wallMs: number }>,
 ): Promise<During> {
   const started = fineTune();

@@ -4,7 +4,7 @@ import { AttuneClient, type CollectionClient, type Job } from "../src/client/ind
 import { Random } from "../src/vector/index.js";
 import { readArgs } from "./support/args.js";
 import { rowsOf } from "./support/clustered-vectors.js";
-import { insertAll } from "./support/corpus.js";
+import { insertAll, waitForRebuild } from "./support/corpus.js";
 import { classTriplets, learnableVectors } from "./support/learnable-vectors.js";
 import { forgetPeak, peakResidentBytes, residentBytes } from "./support/process-memory.js";
 import { Report, type Row } from "./support/report.js";
@@ -13,7 +13,7 @@ import { temporaryDirectory } from "./support/temporary.js";
 
 const args = readArgs(
   "Resident memory of the server: empty with its encoder loaded, filled, started again, and at its peak while a fine-tuned\n" +
-    "generation takes over. The training is a process of its own. Linux only.",
+    "generation takes over and its graph is built. The training is a process of its own. Linux only.",
   {
     count: { default: 100_000, describe: "items" },
     dimensions: { default: 512, describe: "of the vectors" },
@@ -63,7 +63,7 @@ try {
   table.push(row("started again", before, empty));
   forgetPeak(server.pid);
   const job = await withServer((client) => fineTune(client.collection(COLLECTION)));
-  table.push(row("peak from the fine-tune to the end of the switch", peakResidentBytes(server.pid), empty));
+  table.push(row("peak from the fine-tune to the new graph", peakResidentBytes(server.pid), empty));
   table.push(row(`after the switch (${job.status})`, await settled(), empty));
   report.table(`${args.count} x ${args.dimensions}, vectors and graph ${(expectedBytes / MIB).toFixed(0)} MiB`, table);
   const training = job.peakMemoryBytes === undefined ? undefined : job.peakMemoryBytes / MIB;
@@ -108,7 +108,9 @@ async function fineTune(collection: CollectionClient): Promise<Job> {
   }));
   await collection.submitFeedback({ triplets });
   const { id } = await collection.startFineTune({ promote: "always", seed: args.seed });
-  return collection.waitForFineTune(id);
+  const job = await collection.waitForFineTune(id);
+  await waitForRebuild(collection);
+  return job;
 }
 
 function jobSeconds({ timings }: Job): number | undefined {

@@ -5,7 +5,7 @@ import { Random } from "../src/vector/index.js";
 import { readArgs } from "./support/args.js";
 import { rowsOf } from "./support/clustered-vectors.js";
 import { topIds, writeQueryBodies } from "./support/collection-queries.js";
-import { insertAll } from "./support/corpus.js";
+import { insertAll, waitForRebuild } from "./support/corpus.js";
 import { classTriplets, type LearnableVectors, learnableVectors } from "./support/learnable-vectors.js";
 import { runLoad } from "./support/load.js";
 import { mean } from "./support/percentile.js";
@@ -16,7 +16,7 @@ import { temporaryDirectory } from "./support/temporary.js";
 
 const args = readArgs(
   "Feedback to live: from the request of a head's fine-tune until a query is answered by the new generation, against the\n" +
-    "number of items; what part took how long; recall and queries a second before, at the switch and after it.",
+    "number of items; what part took how long; recall and queries a second before, at the switch and later.",
   {
     sizes: { default: [10_000, 30_000, 100_000], describe: "numbers of items" },
     dimensions: { default: 512, describe: "of the vectors" },
@@ -49,7 +49,7 @@ const search: Row[] = [];
 const parts: Row[] = [];
 for (const size of args.sizes) await measure(size);
 report.table(`from the request to its results, ${args.dimensions} dimensions, ${args.triplets} triplets`, live);
-report.table("search before, at the switch and after the job", search);
+report.table("search before, at the switch and with the graph built anew", search);
 report.table("what part took how long, ms", parts);
 report.save(args.json);
 
@@ -68,12 +68,15 @@ async function measure(size: number): Promise<void> {
     const { id } = await collection.startFineTune({ seed: args.seed });
     const servedS = await untilServed(collection, id, data.queries.subarray(0, args.dimensions), started);
     const atSwitch = servedS === undefined ? undefined : await look();
-    const job = await collection.waitForFineTune(id);
+    await collection.waitForFineTune(id);
+    await waitForRebuild(collection);
+    const rebuiltS = servedS === undefined ? undefined : (performance.now() - started) / 1000;
+    const job = await collection.fineTune(id);
     const after = await look();
     report.note(`${size} items: ${job.status} ${job.reason ?? ""}, ${JSON.stringify(job.timings)}`);
-    live.push(liveRow(size, job, servedS));
+    live.push(liveRow(size, job, servedS, rebuiltS));
     const states = [before, ...(atSwitch === undefined ? [] : [atSwitch]), after];
-    const names = ["before", ...(atSwitch === undefined ? [] : ["at the switch"]), "after"];
+    const names = ["before", ...(atSwitch === undefined ? [] : ["at the switch"]), "graph built anew"];
     search.push(...states.map((state, i) => stateRow(size, names[i] ?? "", state, before)));
     parts.push({ items: size, ...job.timings });
   } finally {
@@ -145,12 +148,16 @@ async function stateOf(
   return { recall: meanRecall(found, exact), precision: mean(right), QPS: qps };
 }
 
-function liveRow(items: number, job: Job, servedS: number | undefined): Row {
+function liveRow(items: number, job: Job, servedS: number | undefined, rebuiltS: number | undefined): Row {
+  const { swapMs, rebuildMs } = job.timings;
   return {
     items,
     outcome: job.status,
     "served s": servedS,
-    loss: job.recipe?.loss,
+    "rebuilt s": rebuiltS,
+    "graph kept": job.index?.kept,
+    "swap to rebuild": swapMs === undefined || rebuildMs === undefined ? undefined : swapMs / rebuildMs,
+    "efSearch times": job.index?.breadth,
     "gain, low": job.metrics?.improvement.low,
   };
 }

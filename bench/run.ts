@@ -12,6 +12,7 @@ const BENCHES: Record<string, string> = {
   engines: "what one training step of a head takes, by engine",
   "step-cost": "what one training step of an encoder takes beside a forward pass",
   latency: "query latency at a fixed rate, idle and during a fine-tune",
+  peers: "the same queries and inserts in Chroma, pgvector, LanceDB, sqlite-vec and usearch",
   filter: "filtered queries over HTTP beside unfiltered ones",
   reembed: "from the request of a fine-tune to its results, by the number of items",
   memory: "resident memory of the server by what is in it, and during a switch",

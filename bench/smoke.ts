@@ -15,6 +15,7 @@ const TINY: Record<string, string> = {
   "fine-tune": "--data synthetic --count 400 --sizes 60 --seeds 1",
   engines: "--smoke",
   "step-cost": "--smoke",
+  peers: "--smoke --systems attune",
   filter: "--smoke",
   reembed: "--smoke",
   memory: "--smoke",

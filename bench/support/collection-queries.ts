@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import type { CollectionClient, QueryToSend } from "../../src/client/index.js";
-import { runLoad } from "./load.js";
-import type { LoadResult, LoadTask } from "./load-messages.js";
+import { type Load, runLoad } from "./load.js";
+import type { LoadResult } from "./load-messages.js";
 
 /** How a query's vector stands in its body. */
 export type VectorBody = "json" | "base64";
@@ -47,11 +47,7 @@ export interface RepeatedLoad {
   failures: number;
 }
 
-export async function repeatLoad(
-  url: string,
-  task: Omit<LoadTask, "host" | "port">,
-  repeats: number,
-): Promise<RepeatedLoad> {
+export async function repeatLoad(url: string, task: Load, repeats: number): Promise<RepeatedLoad> {
   const runs: LoadResult[] = [];
   for (let i = 0; i < repeats; i++) runs.push(await runLoad(url, task));
   return summariseLoads(runs);

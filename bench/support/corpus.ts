@@ -29,6 +29,13 @@ export async function waitForIndex(collection: CollectionClient): Promise<void> 
   while ((await collection.info()).status.index.lag > 0) await sleep(20);
 }
 
+/** Waits until no graph is left whose links are those of the generation before. @returns milliseconds */
+export async function waitForRebuild(collection: CollectionClient): Promise<number> {
+  const started = performance.now();
+  while ((await collection.info()).status.index.provisional) await sleep(50);
+  return performance.now() - started;
+}
+
 /** The encoder's vectors of texts, before any head. */
 export async function embedAll(client: AttuneClient, model: string, texts: readonly string[]): Promise<Float32Array[]> {
   const vectors: Float32Array[] = [];

@@ -1,19 +1,19 @@
 import net from "node:net";
+import type { Connection } from "./connection.js";
 
 const HEADER_END = Buffer.from("\r\n\r\n");
 
 /** A request as it goes over the wire. */
-export function wireRequest(host: string, path: string, body: string): Buffer {
-  const length = Buffer.byteLength(body);
-  const head = `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
-  return Buffer.from(head + body);
+export function wireRequest(host: string, path: string, body: Buffer, contentType = "application/json"): Buffer {
+  const head = `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: ${contentType}\r\nContent-Length: ${body.length}\r\n\r\n`;
+  return Buffer.concat([Buffer.from(head), body]);
 }
 
 /**
  * A kept connection that sends requests prepared beforehand and reads only status and length of the answers. Client and
  * server share the cores, and Node's own HTTP client would take a good part of them.
  */
-export class HttpConnection {
+export class HttpConnection implements Connection {
   readonly #socket: net.Socket;
   #received: Buffer[] = [];
   #length = 0;

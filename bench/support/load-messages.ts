@@ -1,9 +1,26 @@
-/** A load for the load process: the same requests over and over, at full speed or at a fixed rate. */
-export interface LoadTask {
+/** How requests are made of the lines of a file, and sent. */
+export type Protocol =
+  | {
+      /** POST requests: a line is a JSON body, or with a content type the Base64 of a body of that type. */
+      path: string;
+      contentType?: string;
+    }
+  | {
+      postgres: {
+        user: string;
+        /** SQL that each connection begins with. */
+        setup: string[];
+        /** Executed with a line as its parameter, as text or as the Base64 of its binary form; left out: a line is SQL. */
+        statement?: string;
+        binary?: boolean;
+      };
+    };
+
+/** A load for the load process: the same requests over and over, at full speed or at a fixed rate, or each just once. */
+export type LoadTask = Protocol & {
   host: string;
   port: number;
-  path: string;
-  /** File with one JSON body a line. */
+  /** File with one request a line. */
   bodies: string;
   /** Connections; each has one request in flight. */
   clients: number;
@@ -11,12 +28,14 @@ export interface LoadTask {
   durationMs: number;
   /** Requests a second over all connections; left out: each client asks again as soon as it is answered. */
   rate?: number;
-}
+  /** Every line is sent once, whatever the duration. */
+  once?: boolean;
+};
 
 /** What came of it; times in milliseconds. */
 export interface LoadResult {
   requests: number;
-  /** Answers other than 200, and broken connections. */
+  /** Answers that say so: other than 200 to 299, and broken connections. */
   failures: number;
   seconds: number;
   qps: number;

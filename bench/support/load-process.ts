@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Connection } from "./connection.js";
 import { HttpConnection, wireRequest } from "./http-connection.js";
 import type { LoadResult, LoadTask } from "./load-messages.js";
 import { percentile } from "./percentile.js";
+import { executeRequest, PostgresConnection, sqlRequest } from "./postgres-connection.js";
 
 let stopped = false;
 
@@ -23,12 +25,10 @@ async function runLoad(task: LoadTask): Promise<LoadResult> {
   const requests = readFileSync(task.bodies, "utf8")
     .trimEnd()
     .split("\n")
-    .map((body) => wireRequest(`${task.host}:${task.port}`, task.path, body));
-  const connections = await Promise.all(
-    Array.from({ length: task.clients }, () => HttpConnection.open(task.host, task.port)),
-  );
+    .map((line) => requestOf(task, line));
+  const connections = await Promise.all(Array.from({ length: task.clients }, () => connect(task)));
   const load = task.rate === undefined ? atFullSpeed : atFixedRate;
-  await load(task, connections, requests, task.warmUpMs);
+  if (task.once !== true) await load(task, connections, requests, task.warmUpMs);
   const started = performance.now();
   const { latencies, failures } = await load(task, connections, requests, task.durationMs);
   const seconds = (performance.now() - started) / 1000;
@@ -48,18 +48,39 @@ async function runLoad(task: LoadTask): Promise<LoadResult> {
   };
 }
 
+function requestOf(task: LoadTask, line: string): Buffer {
+  if ("path" in task) {
+    const body = Buffer.from(line, task.contentType === undefined ? "utf8" : "base64");
+    return wireRequest(`${task.host}:${task.port}`, task.path, body, task.contentType);
+  }
+  const { statement, binary = false } = task.postgres;
+  return statement === undefined
+    ? sqlRequest(line)
+    : executeRequest(Buffer.from(line, binary ? "base64" : "utf8"), binary);
+}
+
+async function connect(task: LoadTask): Promise<Connection> {
+  if ("path" in task) return HttpConnection.open(task.host, task.port);
+  const { user, setup, statement } = task.postgres;
+  const connection = await PostgresConnection.open(task.host, task.port, user);
+  for (const sql of setup) await connection.query(sql);
+  if (statement !== undefined) await connection.prepare(statement);
+  return connection;
+}
+
 /** Closed loop: each client asks again as soon as it is answered. */
 async function atFullSpeed(
-  _task: LoadTask,
-  connections: HttpConnection[],
+  task: LoadTask,
+  connections: Connection[],
   requests: Buffer[],
   ms: number,
 ): Promise<Measured> {
   const measured: Measured = { latencies: [], failures: 0 };
   const end = performance.now() + ms;
   let next = 0;
-  const client = async (connection: HttpConnection) => {
-    while (performance.now() < end && !stopped) {
+  const isOver = () => (task.once === true ? next >= requests.length : performance.now() >= end);
+  const client = async (connection: Connection) => {
+    while (!isOver() && !stopped) {
       const started = performance.now();
       await sendOne(connection, requests[next++ % requests.length], started, measured);
     }
@@ -74,7 +95,7 @@ async function atFullSpeed(
  */
 async function atFixedRate(
   task: LoadTask,
-  connections: HttpConnection[],
+  connections: Connection[],
   requests: Buffer[],
   ms: number,
 ): Promise<Measured> {
@@ -83,7 +104,7 @@ async function atFixedRate(
   const started = performance.now();
   const count = Math.floor(ms / interval);
   let next = 0;
-  const client = async (connection: HttpConnection) => {
+  const client = async (connection: Connection) => {
     while (next < count && !stopped) {
       const index = next++;
       const due = started + index * interval;
@@ -99,13 +120,13 @@ async function atFixedRate(
 }
 
 async function sendOne(
-  connection: HttpConnection,
+  connection: Connection,
   request: Buffer | undefined,
   since: number,
   measured: Measured,
 ): Promise<void> {
   if (request === undefined) throw new Error("no bodies to send");
   const status = await connection.send(request);
-  if (status === 200) measured.latencies.push(performance.now() - since);
+  if (status >= 200 && status < 300) measured.latencies.push(performance.now() - since);
   else measured.failures += 1;
 }
