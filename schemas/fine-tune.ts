@@ -63,7 +63,10 @@ const properties = {
   batchSize: Type.Optional(
     Type.Integer({ minimum: 2, maximum: 4096, default: 64, description: "Anchors in one step." }),
   ),
-  learningRate: Above0("Of AdamW; by default .0003, with scope `encoder` .0001, of the built-in encoders `use-lite` .0003 and `patch-cnn` .001.", { maximum: 1 }),
+  learningRate: Above0(
+    "Of AdamW; by default .0003, with scope `encoder` .0001, of the built-in encoders `use-lite` .0003 and `patch-cnn` .001.",
+    { maximum: 1 },
+  ),
   weightDecay: Type.Optional(
     Type.Number({
       minimum: 0,

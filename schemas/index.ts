@@ -1,3 +1,4 @@
+export * from "./binary.js";
 export * from "./collection.js";
 export * from "./common.js";
 export * from "./embedding.js";

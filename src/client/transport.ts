@@ -29,6 +29,7 @@ export interface CallOptions {
 interface Call extends CallOptions {
   method: string;
   path: string;
+  /** Sent as JSON, or as it is when it is bytes. */
   body?: unknown;
 }
 
@@ -97,9 +98,16 @@ export class Transport {
   }
 
   async #exchange(call: Call): Promise<{ response: http.IncomingMessage; bytes: Buffer<ArrayBuffer> }> {
-    const text = call.body === undefined ? undefined : JSON.stringify(call.body);
+    const { body } = call;
+    const isBytes = body instanceof Uint8Array;
+    const sent = isBytes || body === undefined ? body : JSON.stringify(body);
     const headers: Record<string, string | number> =
-      text === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
+      sent === undefined
+        ? {}
+        : {
+            "content-type": isBytes ? "application/octet-stream" : "application/json",
+            "content-length": Buffer.byteLength(sent),
+          };
     const timeoutMs = call.timeoutMs ?? this.#timeoutMs;
     for (let attempt = 0; ; attempt += 1) {
       const response = await this.#send({
@@ -107,7 +115,7 @@ export class Transport {
         headers,
         timeoutMs,
         signal: call.signal,
-        send: (out) => out.end(text),
+        send: (out) => out.end(sent),
       });
       const bytes = await readBytes(response);
       const status = response.statusCode ?? 0;

@@ -1,6 +1,7 @@
 /** Every error a person can meet: its HTTP status and its title. `docs/errors.md` explains each; a test holds the two together. */
 export const CATALOGUE = {
   malformed_json: { status: 400, title: "The body is not valid JSON" },
+  malformed_binary: { status: 400, title: "The binary body cannot be read" },
   validation_failed: { status: 400, title: "The request does not fit the schema" },
   malformed_request: { status: 400, title: "The request cannot be read" },
   invalid_cursor: { status: 400, title: "The cursor is not one of ours" },

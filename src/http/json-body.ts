@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { AttuneError } from "../errors/index.js";
 import { parseJson } from "./json.js";
 import { type Placement, parseJsonWithVectors, placeVectors } from "./json-vectors.js";
 
@@ -44,6 +45,14 @@ export function readJsonVectors(app: FastifyInstance): void {
     if (request.placements !== undefined) placeVectors(request.placements);
     done();
   });
+}
+
+/**
+ * A `preValidation` hook for routes that take bodies of several media types: the validator knows a body by its media type, so it
+ * passes over one that is not there.
+ */
+export function requireBody({ body }: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
+  done(body === undefined ? new AttuneError("validation_failed", "The body is missing; send one.") : undefined);
 }
 
 /** A `preValidation` hook for routes whose body may be left out: none is the same as `{}`. */

@@ -27,7 +27,8 @@ const FRAMEWORK: Record<string, { code: ErrorCode; detail: string }> = {
   },
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     code: "unsupported_media_type",
-    detail: "Send the body as application/json; items may also be sent as application/x-ndjson.",
+    detail:
+      "Send the body as application/json; items may also be sent as application/x-ndjson, vectors of items and queries as application/octet-stream.",
   },
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
     code: "malformed_request",
@@ -70,7 +71,12 @@ function internal(): Problem {
   );
 }
 
-const PART_NAMES: Record<string, string> = { body: "body", querystring: "query string", params: "path" };
+const PART_NAMES: Record<string, string> = {
+  body: "body",
+  querystring: "query string",
+  params: "path",
+  header: "header",
+};
 
 /** The refusal of a value that does not fit its schema. */
 export function validationProblem(

@@ -28,7 +28,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     "src/evaluation",
     "src/training",
   ],
-  "src/http": ["schemas", "src/collection"],
+  "src/http": ["schemas", "src/vector", "src/collection"],
   "src/client": ["schemas"],
   "src/cli": ["schemas", "src/collection", "src/http", "src/client"],
   "src/demo": ["schemas", "src/vector", "src/evaluation", "src/http", "src/client", "src/cli"],

@@ -131,9 +131,13 @@ test("the examples of bodies fit their schemas", async () => {
   assert.ok(examples >= 8, `${examples} examples`);
 });
 
-test("items may be sent as JSON or line by line", () => {
+test("items may be sent as JSON, as bytes or line by line", () => {
   const body = description.paths[`${C}/items`]?.post?.requestBody;
-  assert.deepEqual(Object.keys(body?.content ?? {}).sort(), ["application/json", "application/x-ndjson"]);
+  assert.deepEqual(Object.keys(body?.content ?? {}).sort(), [
+    "application/json",
+    "application/octet-stream",
+    "application/x-ndjson",
+  ]);
 });
 
 test("images come as images, or not at all where the client has them", () => {
