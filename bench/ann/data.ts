@@ -34,7 +34,7 @@ function clusters({ seed, count, queries, dimensions }: AnnDataOptions): AnnData
 }
 
 /** The fall of the spectrum at which 100,000 x 100 take about the efSearch that GloVe's first 100,000 words take. */
-const FALL = 0.35;
+const FALL = 0.4;
 
 /** Normal numbers whose deviation falls with the dimension `i` as `i ** -FALL`: no clusters, and hard to search, as word vectors are. */
 function spectrum({ seed, count, queries, dimensions }: AnnDataOptions): AnnData {

@@ -146,8 +146,23 @@ describe("hnswlib-node for this CPU", { skip, concurrency: true }, () => {
   });
 });
 
-describe("ATTUNE_MARCH", () => {
-  it("refuses what it does not know, and says what it knows", async () => {
+describe("the whole set-up", () => {
+  it("ends well without a compiler, and warns of it once, even when quiet", {
+    skip: onLinux ? false : "nothing is compiled here",
+  }, async () => {
+    const checkout = makeCheckout();
+    try {
+      const first = await checkout.setUpWith(NO_COMPILER, "--for", "build", "--quiet");
+      assert.equal(first.code, 0, first.stderr);
+      assert.match(first.stderr, /^set-up: hnswlib-node is used as npm built it, which is slower: no C\+\+ compiler/);
+      const second = await checkout.setUpWith(NO_COMPILER, "--for", "build");
+      assert.deepEqual([second.code, second.stderr], [0, ""]);
+    } finally {
+      checkout.remove();
+    }
+  });
+
+  it("refuses an ATTUNE_MARCH that it does not know, and says what it knows", async () => {
     const checkout = makeCheckout();
     try {
       const refused = await checkout.setUpWith({ ATTUNE_MARCH: "pentium" }, "--for", "build");
