@@ -71,8 +71,8 @@ export class HnswEngine {
     const { labels, sequences } = options.live;
     for (const label of labels) this.#live.set(label);
     this.#liveCount = this.#live.count();
-    if (options.carry !== undefined) carryGraph(options, this.#rows, log);
-    const snapshot = options.fresh ? undefined : loadSnapshot(options, this.#rows, this.#live, log);
+    const carried = carryGraph(options, this.#rows, log);
+    const snapshot = options.fresh ? undefined : loadSnapshot(options, this.#rows, this.#live, log, carried);
     this.#provisional = snapshot?.provisional ?? false;
     this.#graph = snapshot?.graph ?? this.#newGraph();
     const missing = new Bitmap();

@@ -84,6 +84,7 @@ export async function writeSnapshot(
  * Loads the snapshot of a directory and removes what earlier attempts left there. A snapshot that is damaged, foreign
  * or of other settings is refused before hnswlib sees it, with a log line.
  *
+ * @param justWritten the graph file that this process has written a moment ago, and need not read to check it
  * @returns undefined when there is none, or none that can be used
  */
 export function loadSnapshot(
@@ -91,6 +92,7 @@ export function loadSnapshot(
   rows: RowFile,
   live: Bitmap,
   log: (message: string) => void,
+  justWritten?: string,
 ): { graph: HnswGraph; sequence: number; provisional: boolean } | undefined {
   const { snapshotDirectory: directory } = options;
   if (directory === undefined) return undefined;
@@ -101,7 +103,7 @@ export function loadSnapshot(
     if (!names.includes(HEADER_FILE)) return undefined;
     const { header, labelOf } = readSnapshotHeader(directory, options);
     current = header.graphFile;
-    checkGraphFile(join(directory, current), header);
+    if (current !== justWritten) checkGraphFile(join(directory, current), header);
     const { m, efConstruction } = header;
     const space = metricOf(options.metric);
     const path = join(directory, current);

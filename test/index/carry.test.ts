@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type HnswIndexOptions, openHnswIndex } from "../../src/index/index.js";
@@ -282,10 +282,8 @@ describe("a graph that is kept while its vectors change", () => {
   it("never takes the place of rows that are not there", async () => {
     const state = await changed();
     truncateSync(state.after.path, 100 * DIMENSIONS * 4);
-    mkdirSync(state.target, { recursive: true });
-    const index = await state.keep();
-    assert.match(state.lines[0]!, /is not kept/);
-    assert.equal((await index.status()).provisional, false);
+    await state.keep();
+    assert.match(state.lines[0]!, /is not kept, a new one is built: the vector file .* has 100 rows/);
   });
 });
 

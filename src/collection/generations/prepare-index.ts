@@ -85,16 +85,22 @@ async function keepGraph(options: HnswIndexOptions, rows: VectorFile, preparatio
     identity: indexIdentity(record.uid, active.number),
     rows: { path: active.rows.path, dimensions: rules.dimensions },
   };
+  // What is truly near is found out while the index's thread is at the graph.
+  const unneeded = new AbortController();
+  const samples = drawSamples(options, rows, preparation, AbortSignal.any([signal, unneeded.signal]));
+  samples.catch(() => {});
   const index = await openHnswIndex({ ...options, carry });
   if (!(await index.status()).provisional) {
+    unneeded.abort();
     await index.close();
     return no("The saved graph cannot be used; the log says why.");
   }
-  const judged = await judge(index, options, rows, preparation).catch((error: unknown) =>
+  const judged = await judge(index, samples, preparation).catch((error: unknown) =>
     // The index that serves may die meanwhile, say; that is no reason not to replace it.
     no(`It could not be judged: ${String(error)}`),
   );
   if (!("opened" in judged)) {
+    unneeded.abort();
     await index.close();
     // What is built instead must not begin with it.
     await rm(indexDirectory(directory, stored.number), { recursive: true, force: true });
@@ -103,36 +109,47 @@ async function keepGraph(options: HnswIndexOptions, rows: VectorFile, preparatio
   return judged;
 }
 
-/** Whether the kept graph finds well enough what is near, and how wide its searches have to be. */
-async function judge(
-  index: VectorIndex,
-  options: HnswIndexOptions,
+interface Samples {
+  before: RecallSample;
+  after: RecallSample;
+}
+
+/** The same items, with the rows of the active generation and with those of the next. */
+async function drawSamples(
+  { live: { labels } }: HnswIndexOptions,
   rows: VectorFile,
-  preparation: Preparation,
-): Promise<Kept> {
-  const { state, threads, signal } = preparation;
-  const { active, rules, settings } = state;
+  { state: { active, rules }, threads }: Preparation,
+  signal: AbortSignal,
+): Promise<Samples> {
+  const before = await RecallSample.draw({ rows: active.rows, labels, rules }, threads, signal);
+  return { before, after: await RecallSample.draw({ rows, labels, rules }, threads, signal) };
+}
+
+/** Whether the kept graph finds well enough what is near, and how wide its searches have to be. */
+async function judge(index: VectorIndex, samples: Promise<Samples>, preparation: Preparation): Promise<Kept> {
+  const { state, stored, signal } = preparation;
+  const { active, settings } = state;
   const { lag, points } = await index.status();
   if (lag > points * MOST_LACKING) {
     return { outcome: { kept: false, reason: `${lag} of ${points} items are not in the saved graph.` } };
   }
   await completed(index, preparation);
   const { efSearch } = settings.index;
-  const { labels } = options.live;
-  const sampleBefore = await RecallSample.draw({ rows: active.rows, labels, rules }, threads, signal);
-  const recallBefore = await sampleBefore.recallIn(active.index, active.widened(efSearch));
-  const sample = await RecallSample.draw({ rows, labels, rules }, threads, signal);
+  const { before, after } = await samples;
+  const recallBefore = await before.recallIn(active.index, active.widened(efSearch));
   const recallAt = (breadth: number) => {
     signal.throwIfAborted();
-    return sample.recallIn(index, Math.ceil(efSearch * breadth));
+    return after.recallIn(index, Math.ceil(efSearch * breadth));
   };
   const chosen = await chooseBreadth(recallAt, recallBefore);
   if (chosen === undefined) {
     const reason = `With the old links searches do not find enough (recall@10 was ${recallBefore.toFixed(3)}).`;
     return { outcome: { kept: false, reason, recallBefore } };
   }
-  const saved = options.lastSequence ?? 0;
-  return { opened: { index, breadth: chosen.breadth, saved }, outcome: { kept: true, recallBefore, ...chosen } };
+  return {
+    opened: { index, breadth: chosen.breadth, saved: stored.rowsSequence },
+    outcome: { kept: true, recallBefore, ...chosen },
+  };
 }
 
 /** Waits until the index lacks nothing; closes it when that is given up. */

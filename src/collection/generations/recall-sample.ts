@@ -128,7 +128,9 @@ async function closenessOf(
     shape: [data.length / dimensions, dimensions],
     data: data as Float32Array<ArrayBuffer>,
   });
-  const { closeness } = await session.run({ queries: tensor(queries), embedded: tensor(embedded) });
+  // Handed over, not copied; of the queries, which are needed again, a copy.
+  const feeds = { queries: tensor(queries.slice()), embedded: tensor(embedded) };
+  const { closeness } = await session.run(feeds, { transfer: true });
   if (!(closeness?.data instanceof Float32Array)) throw new Error("the session gave no float32 output closeness");
   return closeness.data;
 }

@@ -31,11 +31,11 @@ interface Transfer {
  *
  * Nothing is synced: what a crash damages the checksum finds out, and the graph is built from nothing then.
  *
- * @returns whether there is such a snapshot now; if not, the log says why
+ * @returns the name of its graph's file; where there is none, the log says why
  */
-export function carryGraph(options: EngineOptions, rows: RowFile, log: (message: string) => void): boolean {
+export function carryGraph(options: EngineOptions, rows: RowFile, log: (message: string) => void): string | undefined {
   const { carry, snapshotDirectory: target, live } = options;
-  if (carry === undefined || target === undefined) return false;
+  if (carry === undefined || target === undefined) return undefined;
   const graphFile = `graph-${randomUUID()}.hnsw`;
   const path = join(target, graphFile);
   try {
@@ -59,14 +59,14 @@ export function carryGraph(options: EngineOptions, rows: RowFile, log: (message:
         { ...header, identity, sequence, graphFile, graphCrc32, provisional: true },
         labelOf,
       );
-      return true;
+      return graphFile;
     } finally {
       graph.close();
     }
   } catch (error) {
     rmSync(path, { force: true });
     log(`the graph in ${carry.snapshotDirectory} is not kept, a new one is built: ${(error as Error).message}`);
-    return false;
+    return undefined;
   }
 }
 
