@@ -33,7 +33,10 @@ function clusters({ seed, count, queries, dimensions }: AnnDataOptions): AnnData
   return { name: `synthetic (seed ${seed})`, dimensions, ...clusteredVectors(seed, count, queries, dimensions) };
 }
 
-/** The fall of the spectrum at which 100,000 x 100 take about the efSearch that GloVe's first 100,000 words take. */
+/**
+ * With it 100,000 x 100 are about as hard as GloVe's: recall@10 is .85, .93 and .98 at efSearch 80, 160 and 320, where that
+ * of GloVe's words is .89, .94 and .975.
+ */
 const FALL = 0.4;
 
 /** Normal numbers whose deviation falls with the dimension `i` as `i ** -FALL`: no clusters, and hard to search, as word vectors are. */
