@@ -113,7 +113,9 @@ export const CollectionStatus = Type.Object({
     }),
   }),
   bytesOnDisk: Type.Integer(),
-  bytesInMemory: Type.Integer(),
+  bytesInMemory: Type.Integer({
+    description: "Of the index that serves: links, vectors, and rows that wait for the graph (estimate).",
+  }),
 });
 export type CollectionStatus = Static<typeof CollectionStatus>;
 

@@ -20,7 +20,10 @@ export interface SampledRows {
   rules: Pick<ContentRules, "dimensions" | "metric">;
 }
 
-/** Some items and how far their ten nearest reach, by comparison with every row: what an index's recall is measured by. */
+/**
+ * Some items and how far their ten nearest reach, by comparison with every row: what an index's recall is measured by. What is in a graph is
+ * easier to find in it than what is not, so the figure is a little better than that of queries: it is for comparing one graph with another.
+ */
 export class RecallSample {
   private constructor(
     private readonly queries: Float32Array,
