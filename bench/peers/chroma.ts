@@ -19,7 +19,8 @@ export async function openChroma(workload: Workload): Promise<System> {
   const port = await freePort();
   const command = [process.execPath, program, "run", "--path", data, "--host", "127.0.0.1", "--port", String(port)];
   // The program takes SIGTERM for nothing.
-  const server = await startServer(withLibrariesOf(workload.debian, command), port, isReady, "SIGKILL");
+  const start = () => startServer(withLibrariesOf(workload.debian, command), port, isReady, "SIGKILL");
+  let server = await start();
   const url = `http://127.0.0.1:${port}`;
   let id = "";
   let made = 0;
@@ -65,6 +66,9 @@ export async function openChroma(workload: Workload): Promise<System> {
     setEfSearch: async (efSearch) => {
       const changes = { new_configuration: { hnsw: { ef_search: efSearch } } };
       await callJson("PUT", `${url}${COLLECTIONS}/${id}`, changes);
+      // An index that is loaded keeps its width.
+      await server.close();
+      server = await start();
     },
     search: async (of) => {
       const found: Set<number>[] = [];

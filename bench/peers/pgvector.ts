@@ -81,7 +81,8 @@ export async function openPgvector(workload: Workload): Promise<System> {
     insertions: [insertion("INSERT, then CREATE INDEX", false), insertion("INSERT into an index", true)],
     queryings: [querying("vectors as text", false), querying("vectors binary", true)],
     setEfSearch: async (efSearch) => {
-      setup = [`SET hnsw.ef_search = ${efSearch}`];
+      // Few rows it would rather compare one by one.
+      setup = [`SET hnsw.ef_search = ${efSearch}`, "SET enable_seqscan = off"];
       for (const sql of setup) await connection.query(sql);
     },
     search: async (of) => {

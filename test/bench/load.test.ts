@@ -14,10 +14,12 @@ describe("the load on a server", () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), "attune-load-"));
   const bodies = path.join(folder, "bodies.ndjson");
   const seen: string[] = [];
+  let lastType: string | undefined;
   let delayMs = 0;
   let status = 200;
   const server = http.createServer(async (request, response) => {
     let body = "";
+    lastType = request.headers["content-type"];
     for await (const chunk of request) body += chunk;
     seen.push(body);
     await sleep(delayMs);
@@ -55,6 +57,22 @@ describe("the load on a server", () => {
     const late = await runLoad(url, { ...task, clients: 1, rate: 40, durationMs: 500 });
     // The twentieth is due after 475 ms and is sent after 19 answers of 50 ms.
     assert.ok(late.max > 400, `${late.max} ms`);
+  });
+
+  it("can send every line just once, and lines in Base64 as bodies of another type", async () => {
+    delayMs = 0;
+    seen.length = 0;
+    const lines = Array.from({ length: 9 }, (_, i) => Buffer.from(`body ${i}`).toString("base64"));
+    const binary = path.join(folder, "binary");
+    writeFileSync(binary, `${lines.join("\n")}\n`);
+    const once = { path: "/", bodies: binary, contentType: "application/octet-stream", once: true };
+    const { requests } = await runLoad(url, { ...once, clients: 2, warmUpMs: 100, durationMs: 0 });
+    assert.equal(requests, 9);
+    assert.deepEqual(
+      [...seen].sort(),
+      Array.from({ length: 9 }, (_, i) => `body ${i}`),
+    );
+    assert.equal(lastType, "application/octet-stream");
   });
 
   it("ends when it is told to", async () => {
