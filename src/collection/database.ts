@@ -32,6 +32,8 @@ export interface DatabaseOptions {
   limits?: Partial<Limits> | undefined;
   /** Where models are kept. @default the encoder's own default */
   cacheDirectory?: string | undefined;
+  /** Memory for the embeddings of recent query texts, in bytes; 0 keeps none. @default 16 MiB */
+  queryCacheBytes?: number | undefined;
   /** Cores to use. @default all */
   threads?: number | undefined;
   /** Whether fine-tunes of an encoder that the last end cut off go on by themselves. @default true */
@@ -39,6 +41,9 @@ export interface DatabaseOptions {
   /** @default silence */
   log?: Logger | undefined;
 }
+
+/** Some 6,500 texts of 512 dimensions. */
+const DEFAULT_QUERY_CACHE_BYTES = 16 * 1024 * 1024;
 
 /** Fine-tunes and index builds run at this lower priority, so that queries go first. */
 const BACKGROUND_NICENESS = 10;
@@ -74,6 +79,7 @@ export class Database {
       threads: this.threads,
       maxPixels: this.limits.imagePixels,
       cacheDirectory: options.cacheDirectory,
+      queryCacheBytes: options.queryCacheBytes ?? DEFAULT_QUERY_CACHE_BYTES,
       log: this.log,
     });
   }
@@ -114,6 +120,7 @@ export class Database {
       version: VERSION,
       provider: this.encoders.provider,
       availableProviders: availableProviders(),
+      queryCache: this.encoders.recent.status(),
       collections: {
         open: this.collections.size,
         failed: Object.fromEntries([...this.failed].map(([name, { message }]) => [name, message])),

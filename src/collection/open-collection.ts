@@ -69,7 +69,8 @@ export async function openCollectionState(record: CollectionRecord, parts: OpenP
     metric: settings.metric,
     limits: parts.limits,
   };
-  const embedderOf = (used: Encoder | undefined) => new Embedder(record.name, used, settings.prompts, log);
+  const embedderOf = (used: Encoder | undefined) =>
+    new Embedder(record.name, used, settings.prompts, log, parts.encoders.recent);
   const table = new ItemTable();
   const payloads = new PayloadIndex();
   const content = new ContentStore(directory, storage.durability);

@@ -133,7 +133,8 @@ test("an encoder whose thread died is opened again by the next call, if it is st
   const remember = (worker: Worker) => threads.push(worker);
   process.on("worker", remember);
   t.after(() => process.off("worker", remember));
-  const database = await openDatabase(t, { directory: join(directory, "data") });
+  // Each query goes to the encoder.
+  const database = await openDatabase(t, { directory: join(directory, "data"), queryCacheBytes: 0 });
   await database.createCollection("texts", { modality: "text", encoder: `file:${folder}` });
   const texts = database.collection("texts");
   await texts.upsert([{ id: "a", text: "card lost" }]);

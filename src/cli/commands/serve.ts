@@ -13,6 +13,7 @@ interface ServeOptions {
   durability: "fsync" | "os";
   threads?: number;
   cacheDirectory?: string;
+  queryCacheBytes?: number;
   limit?: ServerOptions["limits"];
   resumeFineTunes: boolean;
   logLevel: NonNullable<ServerOptions["logLevel"]>;
@@ -42,6 +43,11 @@ export function serveCommand(): Command {
     )
     .option("--threads <count>", "threads of encoding and training (default: the cores)", integer(1, 1024))
     .option("--cache-directory <directory>", "where models are kept")
+    .option(
+      "--query-cache-bytes <bytes>",
+      "memory for embeddings of recent query texts; 0: none (default: 16 MiB)",
+      integer(0, 2 ** 40),
+    )
     .addOption(limitOption())
     .option("--no-resume-fine-tunes", "leave fine-tunes that the last end cut off as they are (tune --resume goes on)")
     .addOption(

@@ -2,6 +2,7 @@ import type { CollectionSettings } from "../../../schemas/index.js";
 import type { Encoder, EncoderInput } from "../../encoder/index.js";
 import { AttuneError } from "../../errors/index.js";
 import type { Logger } from "../logger.js";
+import type { RecentTexts } from "./recent-texts.js";
 
 /** Contents go to the encoder in blocks of this many, so that one huge batch does not hold its memory twice. */
 const BLOCK = 2048;
@@ -9,13 +10,18 @@ const BLOCK = 2048;
 /** Turns the contents of one collection into embeddings: prompt, encoder, and a word once when a text was cut. */
 export class Embedder {
   private reportedTruncation = false;
+  /** What stands for the encoder among the recent texts. */
+  private readonly encoderNumber: number;
 
   constructor(
     private readonly collection: string,
     private readonly encoder: Encoder | undefined,
     private readonly prompts: CollectionSettings["prompts"],
     private readonly log: Logger,
-  ) {}
+    private readonly recent: RecentTexts,
+  ) {
+    this.encoderNumber = recent.numberOf(encoder?.identity ?? {});
+  }
 
   /**
    * Embeddings of `inputs`, (inputs.length x dimensions), row after row. Prompts stand before texts only.
@@ -37,6 +43,8 @@ export class Embedder {
         `The collection ${this.collection} holds vectors and has no encoder; send "vector" instead.`,
       );
     }
+    const [text] = inputs;
+    if (role === "query" && inputs.length === 1 && typeof text === "string") return this.embedQuery(text, encoder);
     const rows = new Float32Array(inputs.length * encoder.dimensions);
     let tokens = 0;
     for (let first = 0; first < inputs.length; first += BLOCK) {
@@ -49,6 +57,16 @@ export class Embedder {
       this.reportTruncation(encoded.truncated, encoder.maxTokens);
     }
     return { rows, tokens };
+  }
+
+  private async embedQuery(text: string, encoder: Encoder): Promise<{ rows: Float32Array; tokens: number }> {
+    const prompted = this.prompted(text, "query");
+    const { vectors, tokens } = await this.recent.get(this.encoderNumber, prompted, encoder.dimensions, async () => {
+      const encoded = await encoder.encode([prompted], { priority: "query" });
+      this.reportTruncation(encoded.truncated, encoder.maxTokens);
+      return encoded;
+    });
+    return { rows: vectors.slice(), tokens };
   }
 
   /** A text as the encoder reads it. */

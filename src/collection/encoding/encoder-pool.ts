@@ -1,6 +1,7 @@
 import { describeEncoder, type Encoder, type ModelDescription, openEncoder } from "../../encoder/index.js";
 import { availableProviders, type ProviderChoice } from "../../runtime/index.js";
 import type { Logger } from "../logger.js";
+import { RecentTexts } from "./recent-texts.js";
 import { RevivedEncoder } from "./revived-encoder.js";
 
 export interface EncoderPoolOptions {
@@ -9,6 +10,8 @@ export interface EncoderPoolOptions {
   /** The largest image that is decoded. */
   maxPixels: number;
   cacheDirectory: string | undefined;
+  /** Memory for the embeddings of recent query texts; 0 keeps none. */
+  queryCacheBytes: number;
   log: Logger;
 }
 
@@ -24,8 +27,11 @@ interface Shared {
 export class EncoderPool {
   private readonly shared = new Map<string, Shared>();
   private inUse: string | undefined;
+  readonly recent: RecentTexts;
 
-  constructor(private readonly options: EncoderPoolOptions) {}
+  constructor(private readonly options: EncoderPoolOptions) {
+    this.recent = new RecentTexts(options.queryCacheBytes);
+  }
 
   /** Opens an encoder, or joins those who have it open. @throws unknown_encoder, invalid_encoder, provider_unavailable */
   async acquire(specification: string, model?: string): Promise<Encoder> {
