@@ -3,7 +3,13 @@ import { AttuneClient, type CollectionClient, type Filter } from "../src/client/
 import { Random } from "../src/vector/index.js";
 import { readArgs } from "./support/args.js";
 import { clusteredVectors, rowsOf } from "./support/clustered-vectors.js";
-import { summariseLoads, topIds, type VectorBody, writeQueryBodies } from "./support/collection-queries.js";
+import {
+  type Bodies,
+  summariseLoads,
+  topIds,
+  type VectorBody,
+  writeQueryBodies,
+} from "./support/collection-queries.js";
 import { insertAll } from "./support/corpus.js";
 import { runLoad } from "./support/load.js";
 import type { LoadResult } from "./support/load-messages.js";
@@ -26,7 +32,7 @@ const args = readArgs(
     seconds: { default: 5, describe: "of each measurement" },
     "warm-up": { default: 1, describe: "seconds before each measurement" },
     repeats: { default: 3, describe: "rounds over all of them; the median is shown" },
-    body: { default: "base64", describe: "vectors as json arrays or base64" },
+    body: { default: "base64", describe: "vectors as json arrays, base64 in JSON, or binary" },
     seed: { default: 1, describe: "of the vectors and of what a filter lets through" },
     smoke: { default: false, describe: "tiny sizes, to see that it runs" },
   },
@@ -37,7 +43,7 @@ if (args.smoke)
 interface Case {
   name: string;
   filter?: Filter;
-  bodies: string;
+  bodies: Bodies;
   recall: number;
   matching: number;
 }
@@ -95,8 +101,8 @@ async function prepare(
   const how = { k: args.k, filter };
   const exact = await topIds(collection, queries, { ...how, exact: true });
   const recall = meanRecall(await topIds(collection, queries, { ...how, efSearch }), exact);
-  const bodies = path.join(directory, `${name}.ndjson`);
-  writeQueryBodies(bodies, queries, args.body as VectorBody, { ...how, efSearch });
+  const file = path.join(directory, name);
+  const bodies = writeQueryBodies(file, queries, args.body as VectorBody, { ...how, efSearch });
   return { name, filter, bodies, recall, matching: await collection.count(filter) };
 }
 
@@ -107,7 +113,7 @@ async function measureAll(cases: readonly Case[], clients: number): Promise<Row[
     for (const each of cases) {
       const task = {
         path: "/v1/collections/bench/query",
-        bodies: each.bodies,
+        ...each.bodies,
         clients,
         warmUpMs: args["warm-up"] * 1000,
         durationMs: args.seconds * 1000,

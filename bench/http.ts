@@ -1,7 +1,7 @@
 import path from "node:path";
 import { AttuneClient, type CollectionClient } from "../src/client/index.js";
 import { readArgs } from "./support/args.js";
-import { repeatLoad, topIds, type VectorBody, writeQueryBodies } from "./support/collection-queries.js";
+import { type Bodies, repeatLoad, topIds, type VectorBody, writeQueryBodies } from "./support/collection-queries.js";
 import { corpusItems, embedAll, insertAll } from "./support/corpus.js";
 import { type IntentData, loadIntentData } from "./support/intent-data.js";
 import { meanRecall, smallestEfSearch } from "./support/recall.js";
@@ -9,18 +9,21 @@ import { Report } from "./support/report.js";
 import { startServerProcess } from "./support/server-process.js";
 import { temporaryDirectory } from "./support/temporary.js";
 
-const args = readArgs("Queries over HTTP: JSON bodies with vectors of 512 numbers, each client on a kept connection.", {
-  data: { default: "banking77", describe: "banking77 or synthetic" },
-  count: { default: 600, describe: "texts of the synthetic data" },
-  clients: { default: [1, 8, 32], describe: "numbers of clients" },
-  k: { default: 10, describe: "results of a query" },
-  recall: { default: 0.99, describe: "recall@k to reach; the smallest efSearch that does is used" },
-  seconds: { default: 5, describe: "of each measurement" },
-  "warm-up": { default: 1, describe: "seconds before each measurement" },
-  repeats: { default: 3, describe: "measurements of each; the best and the median are shown" },
-  body: { default: "json", describe: "vectors as json arrays or base64" },
-  seed: { default: 1, describe: "of the synthetic data" },
-});
+const args = readArgs(
+  "Queries over HTTP: vectors of 512 numbers in JSON or binary bodies, each client on a kept connection.",
+  {
+    data: { default: "banking77", describe: "banking77 or synthetic" },
+    count: { default: 600, describe: "texts of the synthetic data" },
+    clients: { default: [1, 8, 32], describe: "numbers of clients" },
+    k: { default: 10, describe: "results of a query" },
+    recall: { default: 0.99, describe: "recall@k to reach; the smallest efSearch that does is used" },
+    seconds: { default: 5, describe: "of each measurement" },
+    "warm-up": { default: 1, describe: "seconds before each measurement" },
+    repeats: { default: 3, describe: "measurements of each; the best and the median are shown" },
+    body: { default: "json", describe: "vectors as json arrays, base64 in JSON, or binary" },
+    seed: { default: 1, describe: "of the synthetic data" },
+  },
+);
 
 const report = new Report("http", args);
 const data = loadIntentData(args.data, args);
@@ -36,8 +39,8 @@ try {
     data.test.map(({ text }) => text),
   );
   const { efSearch, recall } = await chooseEfSearch(collection, queries);
-  const bodies = path.join(directory, "bodies.ndjson");
-  writeQueryBodies(bodies, queries, args.body as VectorBody, { k: args.k, efSearch });
+  const file = path.join(directory, "bodies");
+  const bodies = writeQueryBodies(file, queries, args.body as VectorBody, { k: args.k, efSearch });
   const rows = [];
   for (const clients of args.clients)
     rows.push({ ...(await measure(clients, bodies)), efSearch, [`recall@${args.k}`]: recall });
@@ -67,10 +70,10 @@ async function chooseEfSearch(collection: CollectionClient, queries: readonly Fl
   });
 }
 
-async function measure(clients: number, bodies: string) {
+async function measure(clients: number, bodies: Bodies) {
   const task = {
     path: "/v1/collections/bench/query",
-    bodies,
+    ...bodies,
     clients,
     warmUpMs: args["warm-up"] * 1000,
     durationMs: args.seconds * 1000,

@@ -4,7 +4,7 @@ import { AttuneClient, type CollectionClient, type Job } from "../src/client/ind
 import { Random } from "../src/vector/index.js";
 import { readArgs } from "./support/args.js";
 import { rowsOf } from "./support/clustered-vectors.js";
-import { topIds, writeQueryBodies } from "./support/collection-queries.js";
+import { type Bodies, topIds, writeQueryBodies } from "./support/collection-queries.js";
 import { insertAll, waitForRebuild } from "./support/corpus.js";
 import { classTriplets, type LearnableVectors, learnableVectors } from "./support/learnable-vectors.js";
 import { runLoad } from "./support/load.js";
@@ -60,8 +60,8 @@ async function measure(size: number): Promise<void> {
   const client = new AttuneClient({ baseUrl: server.url, timeoutMs: 600_000 });
   try {
     const collection = await fill(client, data);
-    const bodies = path.join(directory, "bodies.ndjson");
-    writeQueryBodies(bodies, rowsOf(data.queries, args.dimensions), "base64", { k: K });
+    const file = path.join(directory, "bodies");
+    const bodies = writeQueryBodies(file, rowsOf(data.queries, args.dimensions), "base64", { k: K });
     const look = () => stateOf(collection, data, server.url, bodies);
     const before = await look();
     const started = performance.now();
@@ -135,7 +135,7 @@ async function stateOf(
   collection: CollectionClient,
   { queries: flat, classOfQuery, classOfRow }: LearnableVectors,
   url: string,
-  bodies: string,
+  bodies: Bodies,
 ): Promise<State> {
   const queries = rowsOf(flat, args.dimensions);
   const found = await topIds(collection, queries, { k: K });
@@ -143,7 +143,7 @@ async function stateOf(
   const right = found.map(
     (ids, i) => [...ids].filter((id) => classOfRow[Number(id.slice(1))] === classOfQuery[i]).length / K,
   );
-  const task = { path: `/v1/collections/${COLLECTION}/query`, bodies, clients: args.clients, warmUpMs: 200 };
+  const task = { path: `/v1/collections/${COLLECTION}/query`, ...bodies, clients: args.clients, warmUpMs: 200 };
   const { qps } = await runLoad(url, { ...task, durationMs: args.seconds * 1000 });
   return { recall: meanRecall(found, exact), precision: mean(right), QPS: qps };
 }

@@ -43,7 +43,7 @@ export async function openChroma(workload: Workload): Promise<System> {
       const file = writeBatches(workload, "chroma-items.ndjson", ({ ids, vectors }) =>
         JSON.stringify({ ids, embeddings: vectors.map(encode) }),
       );
-      const acknowledgedS = await sendOnce(url, `${COLLECTIONS}/${id}/add`, file, clients);
+      const acknowledgedS = await sendOnce(url, `${COLLECTIONS}/${id}/add`, { bodies: file }, clients);
       const acknowledged = performance.now();
       await nearest([queries[0] ?? new Float32Array(dimensions)]);
       return { acknowledgedS, indexedS: acknowledgedS + (performance.now() - acknowledged) / 1000 };
@@ -59,7 +59,7 @@ export async function openChroma(workload: Workload): Promise<System> {
         load: (clients, timing) => {
           const toLine = (vector: Float32Array) => JSON.stringify(queryBody([vector]));
           const file = writeQueries(workload, "chroma-queries.ndjson", toLine);
-          return ask(url, `${COLLECTIONS}/${id}/query`, file, clients, timing);
+          return ask(url, `${COLLECTIONS}/${id}/query`, { bodies: file }, clients, timing);
         },
       },
     ],

@@ -1,10 +1,17 @@
-import { writeFileSync } from "node:fs";
+import { appendFileSync, writeFileSync } from "node:fs";
+import { binaryBody } from "../../src/client/binary-body.js";
 import type { CollectionClient, QueryToSend } from "../../src/client/index.js";
 import { type Load, runLoad } from "./load.js";
 import type { LoadResult } from "./load-messages.js";
 
-/** How a query's vector stands in its body. */
-export type VectorBody = "json" | "base64";
+/** How vectors stand in a body: as docs/binary.md says, or in JSON. */
+export type VectorBody = "json" | "base64" | "binary";
+
+/** The part of a load that says where its bodies are and what they are. */
+export interface Bodies {
+  bodies: string;
+  contentType?: string;
+}
 
 const BATCH = 100;
 
@@ -29,14 +36,38 @@ export function writeQueryBodies(
   queries: readonly Float32Array[],
   body: VectorBody,
   how: Omit<QueryToSend, "vector">,
-): void {
-  const lines = queries.map((query) =>
-    JSON.stringify({ vector: body === "base64" ? asBase64(query) : Array.from(query), ...how }),
-  );
-  writeFileSync(file, `${lines.join("\n")}\n`);
+): Bodies {
+  const toLine = (query: Float32Array) =>
+    body === "binary" ? binaryLine(how, [query]) : JSON.stringify({ vector: encodeVector(query, body), ...how });
+  writeFileSync(file, queries.map((query) => `${toLine(query)}\n`).join(""));
+  return bodiesOf(file, body);
 }
 
-function asBase64(vector: Float32Array): string {
+/** Writes one body of items a line. */
+export function writeItemBodies(
+  file: string,
+  batches: Iterable<{ ids: readonly string[]; vectors: readonly Float32Array[] }>,
+  body: VectorBody,
+): Bodies {
+  writeFileSync(file, "");
+  for (const { ids, vectors } of batches) {
+    const items = () => vectors.map((vector, i) => ({ id: ids[i], vector: encodeVector(vector, body) }));
+    const line = body === "binary" ? binaryLine({ ids }, vectors) : JSON.stringify({ items: items() });
+    appendFileSync(file, `${line}\n`);
+  }
+  return bodiesOf(file, body);
+}
+
+function binaryLine(header: object, vectors: readonly Float32Array[]): string {
+  return binaryBody(header, vectors).toString("base64");
+}
+
+function bodiesOf(file: string, body: VectorBody): Bodies {
+  return body === "binary" ? { bodies: file, contentType: "application/octet-stream" } : { bodies: file };
+}
+
+function encodeVector(vector: Float32Array, body: VectorBody): string | number[] {
+  if (body === "json") return Array.from(vector);
   return Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("base64");
 }
 
