@@ -58,8 +58,8 @@ export function createApp({ logLevel = "warn" }: AppOptions = {}): FastifyInstan
       },
     },
   });
-  // On ten hits with payload, compiled serialisers were measured as fast as JSON.stringify (10 us, where a request takes
-  // 200), and they drop what the schema does not name.
+  // On ten hits with payload, a compiled serialiser was measured to save 1 to 2 of 5 us, where a request takes 110 or more, and it
+  // drops what the schema does not name.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   handleErrors(app);
   refuseWhileClosing(app);
