@@ -52,12 +52,12 @@ try {
   const { during, job, wallMs, written } = await measureDuring(collection, task, () =>
     fineTuneWith(collection, triplets, args.seed),
   );
-  const bound = Math.max(3 * idle.p99, 25);
+  const bound = Math.max(2 * idle.p99, 20);
   report.table(`latency in ms at ${args.rate} ${args.queries} queries/s`, [
     { when: "idle", ...figures(idle) },
     { when: `during a fine-tune (${(wallMs / 1000).toFixed(1)} s, ${job.status})`, ...figures(during) },
   ]);
-  report.table("the larger of 3 x idle and 25 ms", [{ bound, "p99 during": during.p99, within: during.p99 <= bound }]);
+  report.table("the larger of 2 x idle and 20 ms", [{ bound, "p99 during": during.p99, within: during.p99 <= bound }]);
   report.table("writes made meanwhile", await checkWrites(collection, written));
 } finally {
   client.close();

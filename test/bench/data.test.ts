@@ -35,6 +35,6 @@ describe("synthetic intents", () => {
   });
 
   it("and Banking77 are all there is", () => {
-    assert.throws(() => loadIntentData("mnist"), /expected banking77 or synthetic/);
+    assert.throws(() => loadIntentData("mnist"), /unknown data set "mnist": expected banking77/);
   });
 });
