@@ -38,7 +38,7 @@ export async function drawingSettings(drawings: readonly Drawing[], directory: s
       untrained: () => Promise.resolve(untrained.all),
       rawPixels: await rawPixels(drawings),
       feedback: () => Promise.resolve({}),
-      measure: (_client, collection) => leaveOneOut(collection, drawings),
+      measure: (collection) => leaveOneOut(collection, drawings),
     },
     {
       prepared,
@@ -54,7 +54,7 @@ export async function drawingSettings(drawings: readonly Drawing[], directory: s
             .filter((drawing) => half(drawing) === "seen")
             .map(({ id, character }) => ({ item: id, label: character })),
         }),
-      measure: (_client, collection) => leaveOneOut(collection, unseen, "unseen"),
+      measure: (collection) => leaveOneOut(collection, unseen, "unseen"),
     },
   ];
 }

@@ -1,7 +1,7 @@
 import path from "node:path";
-import type { AttuneClient, CollectionClient, FineTuneOptions } from "../../src/client/index.js";
+import type { CollectionClient, FineTuneOptions } from "../../src/client/index.js";
 import { Random } from "../../src/vector/index.js";
-import { corpusId, corpusItems, embedAll, insertAll } from "../support/corpus.js";
+import { corpusId, corpusItems, insertAll } from "../support/corpus.js";
 import type { IntentData } from "../support/intent-data.js";
 import { drawTriplets, measureSearch } from "../support/intent-protocol.js";
 import { type Found, type Setting, withServer } from "./setting.js";
@@ -14,13 +14,13 @@ export async function intentSettings(data: IntentData, directory: string): Promi
   const untrained = await withServer(prepared, async (client) => {
     const { collection } = await client.createCollection(COLLECTION, { modality: "text" });
     await insertAll(collection, corpusItems(data.train));
-    return measure(data, client, collection);
+    return measure(data, collection);
   });
   const common = {
     prepared,
     collection: COLLECTION,
     untrained: () => Promise.resolve(untrained),
-    measure: (client: AttuneClient, collection: CollectionClient) => measure(data, client, collection),
+    measure: (collection: CollectionClient) => measure(data, collection),
   };
   const triplets = (n: number): Setting => ({
     ...common,
@@ -55,10 +55,12 @@ export async function intentSettings(data: IntentData, directory: string): Promi
 }
 
 /** Test queries against the whole corpus; a result is relevant when it has the query's intent. */
-async function measure(data: IntentData, client: AttuneClient, collection: CollectionClient): Promise<Found> {
-  const texts = data.test.map(({ text }) => text);
-  // The active generation's encoder embeds them: it may be a tuned one.
-  const quality = await measureSearch(collection, data, await embedAll(client, COLLECTION, texts));
+async function measure(data: IntentData, collection: CollectionClient): Promise<Found> {
+  const quality = await measureSearch(
+    collection,
+    data,
+    data.test.map(({ text }) => text),
+  );
   return { "R@1": quality["R@1"], "P@10": quality["P@10"] };
 }
 

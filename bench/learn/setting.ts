@@ -21,7 +21,7 @@ export interface Setting {
   /** The same by the images' pixels alone. */
   rawPixels?: Found;
   feedback(collection: CollectionClient, seed: number): Promise<Feedback>;
-  measure(client: AttuneClient, collection: CollectionClient): Promise<Found>;
+  measure(collection: CollectionClient): Promise<Found>;
   /** Folder of a server's data with the collection, never written to. */
   prepared: string;
   collection: string;
@@ -47,7 +47,7 @@ export async function runSetting(setting: Setting, seed: number, copy: string): 
     const { id } = await collection.startFineTune({ ...setting.options, seed });
     const job = await collection.waitForFineTune(id);
     const wallMs = performance.now() - started;
-    return { setting: setting.name, seed, job, wallMs, ...(await setting.measure(client, collection)) };
+    return { setting: setting.name, seed, job, wallMs, ...(await setting.measure(collection)) };
   });
 }
 

@@ -97,18 +97,21 @@ async function nearestOfAnotherIntent(
 /** So wide that the graph misses next to nothing (recall .9999 on Banking77), at a fifth of the time of exact search. */
 const EF_SEARCH = 400;
 
-/** Searches for each test query; a result is relevant when it has the query's intent. */
+/**
+ * Searches for each test query; a result is relevant when it has the query's intent.
+ * @param queries the test texts themselves, or their vectors by the collection's own encoder
+ */
 export async function measureSearch(
   collection: CollectionClient,
   { train, test }: IntentData,
-  queries: readonly Float32Array[],
+  queries: readonly (string | Float32Array)[],
 ): Promise<SearchQuality> {
   const intents = new Map(train.map(({ intent }, i) => [corpusId(i), intent]));
   const found: string[][] = [];
   for (let i = 0; i < queries.length; i += BATCH) {
     const part = queries
       .slice(i, i + BATCH)
-      .map((vector) => ({ vector, k: 10, efSearch: EF_SEARCH, withPayload: false }));
+      .map((query) => ({ ...asQuery(query), k: 10, efSearch: EF_SEARCH, withPayload: false }));
     const { results } = await collection.queryBatch(part);
     found.push(...results.map((hits) => hits.map(({ id }) => intents.get(id) ?? "")));
   }
@@ -117,6 +120,10 @@ export async function measureSearch(
     k: number,
   ) => mean(found.map((retrieved, i) => measure(retrieved, (intent) => intent === test[i]?.intent, k)));
   return { "R@1": average(recallAtK, 1), "P@10": average(precisionAtK, 10), "MRR@10": average(mrrAtK, 10) };
+}
+
+function asQuery(query: string | Float32Array) {
+  return typeof query === "string" ? { text: query } : { vector: query };
 }
 
 /** Sends the triplets, fine-tunes, waits for the end; `wallMs` is the whole job as the client sees it. @default options none */
