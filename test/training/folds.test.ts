@@ -7,12 +7,12 @@ import { Random } from "../../src/vector/random.js";
 import { seedOf } from "../support/seed.js";
 import { NO_FEEDBACK, randomFeedback } from "./support.js";
 
-test("folds never split a component, unless it holds more than a fifth of the anchors", () => {
+test("folds never split what pairs and triplets join, unless it holds more than a fifth of the anchors", () => {
   const random = new Random(seedOf("folds", 103));
   let whole = 0;
   let split = 0;
   for (let round = 0; round < 300; round++) {
-    const graph = new FeedbackGraph(randomFeedback(random, 200));
+    const graph = new FeedbackGraph({ ...randomFeedback(random, 200), labels: [] });
     const { anchors } = judgedItems(graph);
     if (anchors.length < 10) continue;
     const foldOf = assignFolds(graph, anchors, random);
@@ -44,6 +44,26 @@ test("where everything is labelled, each label is spread over the folds evenly",
   for (let fold = 0; fold < FOLDS; fold++) {
     assert.equal([...foldOf.values()].filter((value) => value === fold).length, 20);
   }
+});
+
+test("however many labels there are, each is spread over the folds, and what pairs and triplets join is not split", () => {
+  const random = new Random(seedOf("labelled folds", 104));
+  const labels = Array.from({ length: 600 }, (_, i): [number, string] => [i, `label ${i % 30}`]);
+  const pairs = Array.from({ length: 40 }, (_, i): [number, number, "similar"] => [
+    i * 30,
+    i * 30 + 600,
+    "similar",
+  ]).filter(([a]) => a < 600);
+  const triplets: [number, number, number][] = [[1, 31, 2]];
+  const graph = new FeedbackGraph({ labels, pairs, triplets });
+  const foldOf = assignFolds(graph, judgedItems(graph).anchors, random);
+  for (let label = 0; label < 30; label++) {
+    const counts = new Array<number>(FOLDS).fill(0);
+    for (let item = label; item < 600; item += 30) counts[foldOf.get(item) ?? -1]!++;
+    assert.ok(Math.max(...counts) - Math.min(...counts) <= 2, `label ${label}: ${counts}`);
+  }
+  for (const [a, b] of pairs) assert.equal(foldOf.get(a), foldOf.get(b));
+  assert.equal(foldOf.get(1), foldOf.get(31));
 });
 
 test("the same seed gives the same folds", () => {

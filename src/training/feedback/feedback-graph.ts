@@ -26,6 +26,8 @@ export class FeedbackGraph {
   /** Dissimilar marks left out because they lie inside a component. */
   readonly contradictions: number;
   readonly #component = new Map<number, number>();
+  /** By item, one item of its group. */
+  readonly #group = new Map<number, number>();
   readonly #members: number[][] = [];
   readonly #similar = new Map<number, Set<number>>();
   readonly #marked = new Map<number, Set<number>>();
@@ -55,10 +57,12 @@ export class FeedbackGraph {
       }
     }
     this.triplets = feedback.triplets;
-    this.#joinLabels(sets);
     for (const { anchor, positive } of relations) {
-      if (positive !== undefined) connect(this.#similar, anchor, positive);
+      if (positive === undefined) continue;
+      connect(this.#similar, anchor, positive);
+      for (const item of [anchor, positive]) this.#group.set(item, sets.find(item));
     }
+    this.#joinLabels(sets);
     this.items = this.#numberComponents(sets);
     let contradictions = 0;
     for (const [a, b] of marks) {
@@ -85,6 +89,11 @@ export class FeedbackGraph {
   /** The items of a component, ascending. */
   members(component: number): readonly number[] {
     return this.#members[component] ?? [];
+  }
+
+  /** What an item is joined to by similar pairs and triplets, labels apart: a number that the items of the group have in common. */
+  groupOf(item: number): number {
+    return this.#group.get(item) ?? item;
   }
 
   /** Whether two items are the same or of one component, and so never each other's negatives. */

@@ -5,10 +5,12 @@ import type { FeedbackGraph } from "../feedback/feedback-graph.js";
 export const FOLDS = 5;
 
 /**
- * Assigns the items of feedback to folds, so that nothing said about a held-out anchor's component is seen in training.
- * Whole components go to the fold with the fewest anchors so far, largest first. A component that holds more than a
- * `1 / folds` share of all anchors (as when everything is labelled) is split by item instead. Components without an
- * anchor stay out of every fold.
+ * Assigns the items of feedback to folds, so that nothing that pairs and triplets said about a held-out anchor's group is seen in
+ * training. Groups go whole to the fold with the fewest anchors so far, those of the largest component first. A group that holds more
+ * than a `1 / folds` share of all anchors is split by item instead. Components without an anchor stay out of every fold.
+ *
+ * Labels bind nothing: a label is a kind of thing, and what counts is how well further things of the kinds that there are will be found.
+ * So each label is spread over all folds (stratified), as a classifier is judged.
  * @returns fold of each assigned item, 0 to `folds - 1`
  */
 export function assignFolds(
@@ -32,10 +34,23 @@ export function assignFolds(
   };
   // Shuffled before sorting (which is stable): components of one size are in random order.
   const order = random.shuffle([...components]).sort((a, b) => b[1] - a[1]);
-  for (const [component, weight] of order) {
-    const members = graph.members(component);
-    if (weight * folds <= anchors.length) assign(members, weight);
-    else for (const item of random.shuffle([...members])) assign([item], isAnchor.has(item) ? 1 : 0);
+  for (const [component] of order) {
+    for (const group of random.shuffle(groupsOf(graph, component))) {
+      const weight = group.filter((item) => isAnchor.has(item)).length;
+      if (weight * folds <= anchors.length) assign(group, weight);
+      else for (const item of random.shuffle(group)) assign([item], isAnchor.has(item) ? 1 : 0);
+    }
   }
   return foldOf;
+}
+
+/** The items of a component by what joins them without their labels. */
+function groupsOf(graph: FeedbackGraph, component: number): number[][] {
+  const groups = new Map<number, number[]>();
+  for (const item of graph.members(component)) {
+    const group = groups.get(graph.groupOf(item));
+    if (group === undefined) groups.set(graph.groupOf(item), [item]);
+    else group.push(item);
+  }
+  return [...groups.values()];
 }
