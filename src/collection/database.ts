@@ -271,7 +271,7 @@ export class Database {
         slot: this.slot,
         log: this.log,
         threads: 1,
-        trainingThreads: Math.max(1, Math.floor(this.threads / 2)),
+        trainingThreads: this.threads,
         trainingProvider: this.provider,
         niceness: BACKGROUND_NICENESS,
       });
