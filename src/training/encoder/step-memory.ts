@@ -36,7 +36,7 @@ const BYTES: Readonly<Record<string, number>> = {
 
 /**
  * ONNX Runtime takes memory in blocks that grow by doubling, and what is alive lies scattered in them. This many times as much as is alive
- * at once was taken over hundreds of steps of batches of differing lengths: 1.6 after ten steps, 2.3 to 3 in the end (`bench learn`).
+ * at once was taken over hundreds of steps of batches of differing lengths: 1.6 after ten steps, more in the end of a job (`bench learn`).
  */
 const ARENA = 2.3;
 /**
