@@ -9,7 +9,7 @@ import { temporaryDirectory } from "./support/temporary.js";
 const TINY: Record<string, string> = {
   ann: "--smoke",
   encode: "--smoke",
-  ingest: "--data synthetic --count 500 --dimensions 64 --texts 100",
+  ingest: "--data synthetic --count 500 --dimensions 64 --texts 100 --text-batches 50 --repeats 1",
   http: "--data synthetic --count 300 --clients 1,8 --seconds 0.5 --warm-up 0.2 --repeats 1",
   churn: "--count 500 --dimensions 64 --rounds 2",
   "fine-tune": "--data synthetic --count 400 --sizes 60 --seeds 1",
@@ -20,7 +20,8 @@ const TINY: Record<string, string> = {
   reembed: "--smoke",
   memory: "--smoke",
   startup: "--smoke",
-  latency: "--data synthetic --count 400 --triplets 60 --seconds 1",
+  latency:
+    "--data synthetic --count 400 --triplets 60 --seconds 1 --filled 300 --inserted 600 --dimensions 32 --bodies binary",
 };
 
 const directory = temporaryDirectory();

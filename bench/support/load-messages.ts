@@ -30,7 +30,19 @@ export type LoadTask = Protocol & {
   rate?: number;
   /** Every line is sent once, whatever the duration. */
   once?: boolean;
+  /** Tells each request as well. */
+  samples?: boolean;
 };
+
+/** One request. */
+export interface Sample {
+  /** When it was sent, or at a fixed rate when it was due, in milliseconds since 1970. */
+  at: number;
+  /** From then to its answer. */
+  ms: number;
+  /** Whether the answer was other than 200 to 299. */
+  failed: boolean;
+}
 
 /** What came of it; times in milliseconds. */
 export interface LoadResult {
@@ -43,4 +55,6 @@ export interface LoadResult {
   p90: number;
   p99: number;
   max: number;
+  /** In the order of the answers, where the task asks for them. */
+  samples?: Sample[];
 }

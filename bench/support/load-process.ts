@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Connection } from "./connection.js";
 import { HttpConnection, wireRequest } from "./http-connection.js";
-import type { LoadResult, LoadTask } from "./load-messages.js";
-import { percentile } from "./percentile.js";
+import type { LoadResult, LoadTask, Sample } from "./load-messages.js";
+import { summariseSamples } from "./load-result.js";
 import { executeRequest, PostgresConnection, sqlRequest } from "./postgres-connection.js";
 
 let stopped = false;
@@ -16,11 +16,6 @@ process.once("message", async (task: LoadTask) => {
   process.send?.(await runLoad(task), () => process.disconnect());
 });
 
-interface Measured {
-  latencies: number[];
-  failures: number;
-}
-
 async function runLoad(task: LoadTask): Promise<LoadResult> {
   const requests = readFileSync(task.bodies, "utf8")
     .trimEnd()
@@ -30,22 +25,10 @@ async function runLoad(task: LoadTask): Promise<LoadResult> {
   const load = task.rate === undefined ? atFullSpeed : atFixedRate;
   if (task.once !== true) await load(task, connections, requests, task.warmUpMs);
   const started = performance.now();
-  const { latencies, failures } = await load(task, connections, requests, task.durationMs);
+  const samples = await load(task, connections, requests, task.durationMs);
   const seconds = (performance.now() - started) / 1000;
   for (const connection of connections) connection.close();
-  const ascending = Float64Array.from(latencies).sort();
-  const [p50, p90, p99, max] = [0.5, 0.9, 0.99, 1].map((p) => percentile(ascending, p));
-  const requestsDone = latencies.length;
-  return {
-    requests: requestsDone,
-    failures,
-    seconds,
-    qps: requestsDone / seconds,
-    p50: p50 ?? Number.NaN,
-    p90: p90 ?? Number.NaN,
-    p99: p99 ?? Number.NaN,
-    max: max ?? Number.NaN,
-  };
+  return { ...summariseSamples(samples, seconds), ...(task.samples === true ? { samples } : {}) };
 }
 
 function requestOf(task: LoadTask, line: string): Buffer {
@@ -74,19 +57,19 @@ async function atFullSpeed(
   connections: Connection[],
   requests: Buffer[],
   ms: number,
-): Promise<Measured> {
-  const measured: Measured = { latencies: [], failures: 0 };
+): Promise<Sample[]> {
+  const samples: Sample[] = [];
   const end = performance.now() + ms;
   let next = 0;
   const isOver = () => (task.once === true ? next >= requests.length : performance.now() >= end);
   const client = async (connection: Connection) => {
     while (!isOver() && !stopped) {
       const started = performance.now();
-      await sendOne(connection, requests[next++ % requests.length], started, measured);
+      await sendOne(connection, requests[next++ % requests.length], started, samples);
     }
   };
   await Promise.all(connections.map(client));
-  return measured;
+  return samples;
 }
 
 /**
@@ -98,8 +81,8 @@ async function atFixedRate(
   connections: Connection[],
   requests: Buffer[],
   ms: number,
-): Promise<Measured> {
-  const measured: Measured = { latencies: [], failures: 0 };
+): Promise<Sample[]> {
+  const samples: Sample[] = [];
   const interval = 1000 / (task.rate ?? 1);
   const started = performance.now();
   const count = Math.floor(ms / interval);
@@ -112,21 +95,21 @@ async function atFixedRate(
       if (wait > 0) await sleep(wait);
       // A timer may be late; that is this process's own doing, unless the connections were all busy.
       const counted = wait > 0 ? performance.now() : due;
-      await sendOne(connection, requests[index % requests.length], counted, measured);
+      await sendOne(connection, requests[index % requests.length], counted, samples);
     }
   };
   await Promise.all(connections.map(client));
-  return measured;
+  return samples;
 }
 
 async function sendOne(
   connection: Connection,
   request: Buffer | undefined,
   since: number,
-  measured: Measured,
+  samples: Sample[],
 ): Promise<void> {
   if (request === undefined) throw new Error("no bodies to send");
   const status = await connection.send(request);
-  if (status >= 200 && status < 300) measured.latencies.push(performance.now() - since);
-  else measured.failures += 1;
+  const ms = performance.now() - since;
+  samples.push({ at: performance.timeOrigin + since, ms, failed: status < 200 || status >= 300 });
 }

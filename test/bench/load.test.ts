@@ -8,6 +8,8 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HttpConnection, wireRequest } from "../../bench/support/http-connection.js";
 import { runLoad } from "../../bench/support/load.js";
+import type { Sample } from "../../bench/support/load-messages.js";
+import { loadBetween } from "../../bench/support/load-result.js";
 import { mean, percentile } from "../../bench/support/percentile.js";
 
 describe("the load on a server", () => {
@@ -83,7 +85,27 @@ describe("the load on a server", () => {
     assert.ok(result.requests > 5);
   });
 
+  it("tells each request when it is asked to, by the clock of the machine", async () => {
+    delayMs = 20;
+    const before = Date.now();
+    const { requests, samples = [] } = await runLoad(url, {
+      ...task,
+      clients: 2,
+      rate: 50,
+      durationMs: 200,
+      samples: true,
+    });
+    assert.equal(requests, 10);
+    assert.equal(samples.length, 10);
+    for (const { at, ms, failed } of samples) {
+      assert.ok(at >= before - 5 && at + ms <= Date.now() + 5, `at ${at - before} ms for ${ms} ms`);
+      assert.ok(ms >= 19 && !failed);
+    }
+    assert.equal((await runLoad(url, { ...task, clients: 2, rate: 50, durationMs: 40 })).samples, undefined);
+  });
+
   it("counts answers other than 200 to 299 as failures", async () => {
+    delayMs = 1;
     status = 503;
     const result = await runLoad(url, { ...task, clients: 2, durationMs: 100 });
     assert.equal(result.requests, 0);
@@ -97,6 +119,21 @@ describe("the load on a server", () => {
     const answer = connection.send(wireRequest(hostname, "/", Buffer.from("{}")));
     setTimeout(() => server.closeAllConnections(), 50);
     await assert.rejects(answer, /closed the connection|ECONNRESET/);
+  });
+});
+
+describe("a part of a load", () => {
+  it("is of the requests that were due in it", () => {
+    const samples: Sample[] = [
+      { at: 1000, ms: 900, failed: false },
+      { at: 2999, ms: 7, failed: true },
+      { at: 2000, ms: 3000, failed: false },
+      { at: 2500, ms: 1, failed: false },
+      { at: 3000, ms: 5, failed: false },
+    ];
+    const expected = { requests: 2, failures: 1, seconds: 1, qps: 2, p50: 1, p90: 3000, p99: 3000, max: 3000 };
+    assert.deepEqual(loadBetween(samples, 2000, 3000), expected);
+    assert.ok(Number.isNaN(loadBetween(samples, 4000, 5000).p99));
   });
 });
 
