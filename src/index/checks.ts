@@ -2,11 +2,12 @@ import { AttuneError } from "../errors/index.js";
 import type { HnswParameters } from "./hnsw-messages.js";
 import type { SearchOptions } from "./vector-index.js";
 
-/** @throws invalid_setting `m` is not 2 to 100, or a breadth is not a positive integer */
-export function checkParameters({ m, efConstruction, efSearch }: HnswParameters): void {
+/** @throws invalid_setting `m` is not 2 to 100, `shards` not 1 to 16, or a breadth is not a positive integer */
+export function checkParameters({ m, efConstruction, efSearch, shards = 1 }: HnswParameters): void {
   checkInteger("m", m, 2, 100);
   checkInteger("efConstruction", efConstruction, 1, 100_000);
   checkInteger("efSearch", efSearch, 1, 100_000);
+  checkInteger("shards", shards, 1, 16);
 }
 
 /**

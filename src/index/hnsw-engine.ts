@@ -5,6 +5,7 @@ import { ExactScan } from "./exact-scan.js";
 import { HnswGraph, hnswDistance } from "./hnsw-graph.js";
 import type { EngineOptions, SearchRequest } from "./hnsw-messages.js";
 import { LabelQueue } from "./label-queue.js";
+import { isNearTie } from "./near-tie.js";
 import { PendingRows } from "./pending-rows.js";
 import { RowFile } from "./row-file.js";
 import { prefersScan } from "./search-plan.js";
@@ -17,8 +18,6 @@ const REBUILD_MINIMUM = 500;
 const BUSY_REBUILD_SHARE = 0.6;
 /** How often a scan is made again because rows changed under it; then its answer goes out without them. */
 const MAX_RESCANS = 3;
-/** Distances nearer than this (relative) may be one distance, computed in float32 and in float64. */
-const NEAR_TIE = 1e-5;
 
 interface Mutation {
   kind: "add" | "remove";
@@ -244,8 +243,7 @@ export class HnswEngine {
    * equal rows, one in the graph and one not, must tie.
    */
   #comparable(label: number, distance: number, query: Float32Array, graphDistances: readonly number[]): number {
-    const tolerance = NEAR_TIE * (1 + distance);
-    if (!graphDistances.some((other) => Math.abs(other - distance) <= tolerance)) return distance;
+    if (!graphDistances.some((other) => isNearTie(other, distance))) return distance;
     const row = this.#pending.has(label) ? this.#pending.row(label) : this.#rows.read([label]);
     return this.#nativeDistance(query, row);
   }

@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { AttuneError } from "../errors/index.js";
 import type { SearchHits } from "../vector/index.js";
-import { checkParameters, checkSearch } from "./checks.js";
+import { checkSearch } from "./checks.js";
 import type {
   Calls,
   CarriedIndex,
@@ -12,6 +12,7 @@ import type {
   SearchCall,
   ToWorker,
 } from "./hnsw-messages.js";
+import { OpenSearches } from "./open-searches.js";
 import type {
   IndexOptions,
   IndexProgress,
@@ -60,20 +61,15 @@ interface OpenCall {
   onProgress?: IndexProgress;
 }
 
-/**
- * Opens an HNSW index in a worker thread. It answers rightly at once: rows that are not in the snapshot's graph yet
- * are found by comparison until they are built in, in slices between queries.
- *
- * @throws invalid_setting impossible parameters
- * @throws internal the row file cannot be read, or holds fewer rows than are live
- */
-export async function openHnswIndex(options: HnswIndexOptions): Promise<VectorIndex> {
+export const DEFAULT_MAX_PENDING = 2048;
+
+/** Opens an HNSW index in one worker thread: a whole index, or a shard of one. @throws as `openHnswIndex` */
+export async function openHnswThread(options: HnswIndexOptions): Promise<VectorIndex> {
   const { log = () => {}, onCompacted = () => {}, ...plain } = options;
-  checkParameters(options.parameters);
   const engine: EngineOptions = {
     identity: "",
     lastSequence: Number.POSITIVE_INFINITY,
-    maxPending: 2048,
+    maxPending: DEFAULT_MAX_PENDING,
     rebuildShare: 0.3,
     niceness: 0,
     fresh: false,
@@ -91,8 +87,7 @@ class HnswIndex implements VectorIndex {
   readonly #exited: Promise<void>;
   readonly #open = new Map<number, OpenCall>();
   readonly #onCompacted: (labels: Uint32Array) => void;
-  /** Searches not answered yet. */
-  readonly #searches = new Set<Promise<unknown>>();
+  readonly #searches = new OpenSearches();
   #waiting: { call: SearchCall; queries: Float32Array }[] = [];
   #nextId = 1;
   #end: AttuneError | undefined;
@@ -112,14 +107,14 @@ class HnswIndex implements VectorIndex {
   }
 
   async add(labels: Uint32Array): Promise<void> {
-    await this.#call("add", { labels });
+    await this.#mutate("add", labels);
   }
 
   async remove(labels: Uint32Array): Promise<void> {
     const removed = labels.slice();
-    await this.#call("remove", { labels: removed });
-    // A search that began before may still answer them. The turn of the loop lets its caller look the labels up.
-    void Promise.allSettled(this.#searches).then(() => setImmediate(() => this.#compacted(removed)));
+    await this.#mutate("remove", removed);
+    // A search that began before may still answer them.
+    this.#searches.afterwards(() => this.#compacted(removed));
   }
 
   /** Calls made in one turn of the event loop travel in one message. */
@@ -130,12 +125,7 @@ class HnswIndex implements VectorIndex {
       const call: SearchCall = { id, count, k, efSearch, exact, allow: allow?.words.slice() };
       if (this.#waiting.push({ call, queries: queries.slice() }) === 1) setImmediate(() => this.#flush());
     });
-    this.#searches.add(answer);
-    try {
-      return (await answer) as SearchHits[];
-    } finally {
-      this.#searches.delete(answer);
-    }
+    return this.#searches.track(answer as Promise<SearchHits[]>);
   }
 
   status(): Promise<IndexStatus> {
@@ -165,6 +155,11 @@ class HnswIndex implements VectorIndex {
       this.#finish(new AttuneError("shutting_down", "the index is closed; open it again to use it"));
     }
     await this.#exited;
+  }
+
+  /** No labels, as a shard often gets, wake no thread; that it is open is asked all the same. */
+  async #mutate(type: "add" | "remove", labels: Uint32Array): Promise<void> {
+    if (labels.length > 0 || this.#end !== undefined) await this.#call(type, { labels });
   }
 
   #call<T extends keyof Calls>(

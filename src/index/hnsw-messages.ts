@@ -9,6 +9,8 @@ export interface HnswParameters {
   efConstruction: number;
   /** Default breadth of a search. */
   efSearch: number;
+  /** Threads that hold a part of the points each and are all asked by every search, 1 to 16. @default 1 */
+  shards?: number;
 }
 
 /** A saved index over the same labels with other vectors, whose links are to be kept. */

@@ -9,32 +9,39 @@ const parameters = { m: 12, efConstruction: 100, efSearch: 40 };
 
 interface Implementation {
   name: string;
+  metrics: Metric[];
   open(model: RowModel, snapshotDirectory?: string): Promise<VectorIndex>;
 }
+
+const hnsw = (shards: number, ...metrics: Metric[]): Implementation => ({
+  name: shards === 1 ? "hnsw" : `hnsw in ${shards} shards`,
+  metrics,
+  open: (model, snapshotDirectory) =>
+    openHnswIndex({
+      rows: model.source,
+      metric: model.metric,
+      parameters: { ...parameters, shards },
+      snapshotDirectory,
+      live: model.liveRows(),
+      // Small, so that adds wait, backlogs stay on disk and rebuilds happen within a short test.
+      maxPending: 48,
+      rebuildShare: 0.2,
+    }),
+});
 
 const implementations: Implementation[] = [
   {
     name: "exact",
+    metrics: ["cosine", "euclidean"],
     open: (model) => openExactIndex({ rows: model.source, metric: model.metric, live: model.liveRows() }),
   },
-  {
-    name: "hnsw",
-    open: (model, snapshotDirectory) =>
-      openHnswIndex({
-        rows: model.source,
-        metric: model.metric,
-        parameters,
-        snapshotDirectory,
-        live: model.liveRows(),
-        // Small, so that adds wait, backlogs stay on disk and rebuilds happen within a short test.
-        maxPending: 48,
-        rebuildShare: 0.2,
-      }),
-  },
+  hnsw(1, "cosine", "euclidean"),
+  hnsw(2, "euclidean"),
+  hnsw(3, "cosine"),
 ];
 
-for (const { name, open: openOne } of implementations) {
-  for (const metric of ["cosine", "euclidean"] satisfies Metric[]) {
+for (const { name, metrics, open: openOne } of implementations) {
+  for (const metric of metrics) {
     describe(`${name} index, ${metric}`, () => {
       const dimensions = 6;
       const open = async (...sources: Parameters<typeof openOne>) => closedAfter(await openOne(...sources));

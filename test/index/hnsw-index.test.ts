@@ -285,7 +285,14 @@ describe("HNSW index", () => {
 
   it("refuses impossible parameters and a file that is not there", async () => {
     const { model } = filled(10, 8, 14);
-    for (const wrong of [{ m: 1 }, { m: 101 }, { efConstruction: 0 }, { efSearch: 1.5 }]) {
+    for (const wrong of [
+      { m: 1 },
+      { m: 101 },
+      { efConstruction: 0 },
+      { efSearch: 1.5 },
+      { shards: 0 },
+      { shards: 17 },
+    ]) {
       await assert.rejects(open(model, { parameters: { ...parameters, ...wrong } }), code("invalid_setting"));
     }
     await assert.rejects(open(model, { rows: { path: `${model.path}.no`, dimensions: 8 } }), code("internal"));
