@@ -11,6 +11,15 @@ export const IndexSettings = Strict({
   m: Type.Optional(Type.Integer({ minimum: 2, maximum: 128, default: 16 })),
   efConstruction: Type.Optional(Type.Integer({ minimum: 4, maximum: 4096, default: 200 })),
   efSearch: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, default: 64 })),
+  shards: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 16,
+      default: 1,
+      description:
+        "Threads that hold a part of the points each. A build and a single search use them all; searches take more processor time in total.",
+    }),
+  ),
 });
 
 export const AutoTune = Type.Union([
@@ -80,7 +89,12 @@ export const CollectionSettings = Type.Object({
   prompts: Type.Optional(Type.Object({ query: Type.Optional(Type.String()), item: Type.Optional(Type.String()) })),
   dimensions: Type.Integer(),
   metric: MetricName,
-  index: Type.Object({ m: Type.Integer(), efConstruction: Type.Integer(), efSearch: Type.Integer() }),
+  index: Type.Object({
+    m: Type.Integer(),
+    efConstruction: Type.Integer(),
+    efSearch: Type.Integer(),
+    shards: Type.Integer(),
+  }),
   autoTune: AutoTune,
   keepGenerations: Type.Integer(),
 });

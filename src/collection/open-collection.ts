@@ -30,6 +30,7 @@ import { ItemTable } from "./items/item-table.js";
 import { LabelAllocator } from "./items/label-allocator.js";
 import type { Limits } from "./limits.js";
 import type { Logger } from "./logger.js";
+import { readSettings } from "./settings.js";
 
 /** Version of the base rows' directory; a new encoder would bring a new one. */
 const BASE_VERSION = 1;
@@ -61,7 +62,7 @@ export async function openCollectionState(record: CollectionRecord, parts: OpenP
   const { storage, encoder, log } = parts;
   const tables: Tables = storage.collection(record.uid);
   const directory = storage.collectionDirectory(record.uid);
-  const settings = record.current as CollectionSettings;
+  const settings = readSettings(record.current as CollectionSettings);
   const rules: ContentRules = {
     modality: settings.modality,
     accepts: encoder?.accepts ?? { text: false, image: false },

@@ -6,6 +6,7 @@ import { anOrA } from "./items/item-content.js";
 import type { Limits } from "./limits.js";
 
 const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+const INDEX_DEFAULTS = { m: 16, efConstruction: 200, efSearch: 64, shards: 1 };
 /** What encodes where nothing else is asked for. */
 const BUILT_IN_ENCODERS = { text: "use-lite", image: "patch-cnn" };
 
@@ -47,7 +48,7 @@ export function requestSettings(given: CreateCollection, limits: Limits): Reques
     ...(given.prompts === undefined ? {} : { prompts: given.prompts }),
     ...(given.dimensions === undefined ? {} : { dimensions: given.dimensions }),
     metric: given.metric ?? "cosine",
-    index: { m: 16, efConstruction: 200, efSearch: 64, ...given.index },
+    index: { ...INDEX_DEFAULTS, ...given.index },
     autoTune: given.autoTune ?? null,
     keepGenerations: given.keepGenerations ?? 3,
   };
@@ -94,8 +95,13 @@ function impossible(field: string, message: string): AttuneError {
 }
 
 /** Creation is idempotent: the same request again finds the same settings, whatever was patched since. */
-export function sameSettings(a: RequestedSettings, b: RequestedSettings): boolean {
-  return isDeepStrictEqual(a, b);
+export function sameSettings(stored: RequestedSettings, requested: RequestedSettings): boolean {
+  return isDeepStrictEqual(readSettings(stored), requested);
+}
+
+/** Settings as a record has them: one of an older version knows nothing of shards. */
+export function readSettings<T extends RequestedSettings>(stored: T): T {
+  return { ...stored, index: { ...stored.index, shards: stored.index.shards ?? 1 } };
 }
 
 export function patchSettings(current: CollectionSettings, patch: PatchCollection): CollectionSettings {

@@ -18,7 +18,7 @@ test("PUT creates a collection with every default filled in, and says so once", 
   const info = created.json as CollectionInfo;
   assert.equal(info.name, "made");
   assert.equal(info.metric, "cosine");
-  assert.deepEqual(info.index, { m: 16, efConstruction: 200, efSearch: 64 });
+  assert.deepEqual(info.index, { m: 16, efConstruction: 200, efSearch: 64, shards: 1 });
   assert.equal(info.autoTune, null);
   assert.equal(info.keepGenerations, 3);
   assert.equal(info.status.items, 0);
@@ -51,6 +51,10 @@ test("PATCH changes what can change, and only that", async () => {
   assertProblem(await server.send("PATCH", "/v1/collections/patched", { body: {} }), "validation_failed");
   assertProblem(
     await server.send("PATCH", "/v1/collections/patched", { body: { index: { m: 3 } } }),
+    "validation_failed",
+  );
+  assertProblem(
+    await server.send("PATCH", "/v1/collections/patched", { body: { index: { efSearch: 99, shards: 2 } } }),
     "validation_failed",
   );
 });
@@ -98,6 +102,9 @@ test("impossible settings are refused, by code", async () => {
     [{ ...VECTOR, dimensions: 16_385 }, "too_many_dimensions"],
     [{ modality: "text", encoder: "no-such-encoder" }, "unknown_encoder"],
     [{ modality: "text", encoder: "file:/no/such/directory" }, "unknown_encoder"],
+    [{ ...VECTOR, index: { shards: 0 } }, "validation_failed"],
+    [{ ...VECTOR, index: { shards: 17 } }, "validation_failed"],
+    [{ ...VECTOR, index: { shards: 1.5 } }, "validation_failed"],
     [{ ...VECTOR, dimensions: 0 }, "validation_failed"],
     [{ ...VECTOR, dimensions: "4" }, "validation_failed"],
     [{ ...VECTOR, metric: "manhattan" }, "validation_failed"],

@@ -17,6 +17,7 @@ interface CreateOptions extends ServerOptions {
   m?: number;
   efConstruction?: number;
   efSearch?: number;
+  shards?: number;
   keepGenerations?: number;
   autoTune?: number;
 }
@@ -102,6 +103,7 @@ function createCommand(): Command {
       integer(4, 4096),
     )
     .option("--ef-search <count>", "how widely the graph is searched by queries (default: 64)", integer(1, 10_000))
+    .option("--shards <count>", "threads that hold a part of the points each (default: 1)", integer(1, 16))
     .option("--keep-generations <count>", "earlier generations kept for rollback (default: 3)", integer(1, 100))
     .option("--auto-tune <count>", "fine-tune whenever this much new feedback has come", integer(1));
   return withServerOptions(command)
@@ -114,8 +116,8 @@ function createCommand(): Command {
 }
 
 function settingsOf(options: CreateOptions): CreateCollection {
-  const { m, efConstruction, efSearch } = options;
-  const index = dropUndefined({ m, efConstruction, efSearch });
+  const { m, efConstruction, efSearch, shards } = options;
+  const index = dropUndefined({ m, efConstruction, efSearch, shards });
   const prompts = dropUndefined({ query: options.queryPrompt, item: options.itemPrompt });
   return dropUndefined({
     modality: options.modality,
