@@ -5,7 +5,7 @@ import { findTunedBuild, type Hnswlib, loadHnswlib } from "../src/index/hnswlib.
 import { openExactIndex, openHnswIndex } from "../src/index/index.js";
 import { encodeFloat32 } from "../src/vector/index.js";
 import { loadAnnData } from "./ann/data.js";
-import { bareSystem, indexSystem, type Pass, type System, takeTurns } from "./ann/systems.js";
+import { bareSystem, type FilledIndex, indexSystem, type Pass, type System, takeTurns } from "./ann/systems.js";
 import { readArgs } from "./support/args.js";
 import { mean, percentile } from "./support/percentile.js";
 import { Report, type Row } from "./support/report.js";
@@ -30,13 +30,15 @@ const args = readArgs(
     },
     k: { default: 10, describe: "neighbours" },
     callers: { default: [1, 8, 32], describe: "searches open at once in our index" },
+    shards: { default: [1], describe: "numbers of shards of our index" },
     repeats: { default: 3, describe: "passes over the queries; the median and the best are shown" },
     seed: { default: 1, describe: "of the synthetic data" },
     smoke: { default: false, describe: "tiny sizes, to see that it runs" },
   },
 );
 if (args.smoke) {
-  Object.assign(args, { count: 1000, dimensions: 16, queries: 50, efSearch: [10, 40], callers: [1, 8], repeats: 1 });
+  const sizes = { count: 1000, dimensions: 16, queries: 50, efSearch: [10, 40], callers: [1, 8], repeats: 1 };
+  Object.assign(args, sizes, { shards: [1, 2] });
 }
 /** Beyond this breadth a recall counts as not reached. */
 const MAX_EF = 4096;
@@ -51,13 +53,14 @@ const source = { path: rowsFile, dimensions: data.dimensions };
 const live = { labels: Uint32Array.from({ length: count }, (_, i) => i), sequences: new Float64Array(count) };
 const truth = await exactLabels();
 const bare = bareSystems();
-const { index, addsPerSecond } = await fillIndex();
-const ours = args.callers.map((callers) => indexSystem(index, addsPerSecond, data, callers, args.k));
+const filled: FilledIndex[] = [];
+for (const shards of args.shards) filled.push(await fillIndex(shards));
+const ours = filled.flatMap((index) => args.callers.map((callers) => indexSystem(index, data, callers, args.k)));
 const systems = [...bare, ...ours];
 const title = `${data.name}, ${count} vectors, cosine, k ${args.k}, ${queryCount} queries`;
 report.table(title, await overBreadths());
 report.table(`${title}, at equal recall`, await atEqualRecall());
-await index.close();
+for (const { index } of filled) await index.close();
 report.save(args.json);
 
 async function exactLabels(): Promise<Set<number>[]> {
@@ -80,15 +83,16 @@ function bareSystems(): System[] {
   });
 }
 
-async function fillIndex() {
-  report.note("building our index");
-  const parameters = { m: args.m, efConstruction: args.efConstruction, efSearch: 64 };
+async function fillIndex(shards: number): Promise<FilledIndex> {
+  const name = shards === 1 ? "attune index" : `attune index, ${shards} shards`;
+  report.note(`building ${name}`);
+  const parameters = { m: args.m, efConstruction: args.efConstruction, efSearch: 64, shards };
   const none = { labels: new Uint32Array(0), sequences: new Float64Array(0) };
   const started = performance.now();
   const index = await openHnswIndex({ rows: source, metric: "cosine", parameters, live: none });
   await index.add(live.labels);
   await index.drain();
-  return { index, addsPerSecond: (count / (performance.now() - started)) * 1000 };
+  return { name, index, addsPerSecond: (count / (performance.now() - started)) * 1000 };
 }
 
 async function overBreadths(): Promise<Row[]> {

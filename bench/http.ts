@@ -20,6 +20,7 @@ const args = readArgs(
     seconds: { default: 5, describe: "of each measurement" },
     "warm-up": { default: 1, describe: "seconds before each measurement" },
     repeats: { default: 3, describe: "measurements of each; the best and the median are shown" },
+    shards: { default: 1, describe: "shards of the index" },
     body: { default: "json", describe: "vectors as json arrays, base64 in JSON, or binary" },
     seed: { default: 1, describe: "of the synthetic data" },
   },
@@ -31,7 +32,7 @@ const directory = temporaryDirectory();
 const server = await startServerProcess({ data: path.join(directory, "data") });
 const client = new AttuneClient({ baseUrl: server.url });
 try {
-  const { collection } = await client.createCollection("bench", { modality: "text" });
+  const { collection } = await client.createCollection("bench", { modality: "text", index: { shards: args.shards } });
   await ingest(collection, data);
   const queries = await embedAll(
     client,

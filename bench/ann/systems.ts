@@ -19,6 +19,13 @@ export interface System {
   search(efSearch: number): Promise<Pass>;
 }
 
+/** Our index with the rows in it. */
+export interface FilledIndex {
+  name: string;
+  index: VectorIndex;
+  addsPerSecond: number;
+}
+
 interface GraphParameters {
   m: number;
   efConstruction: number;
@@ -49,8 +56,7 @@ export function bareSystem(name: string, lib: Hnswlib, data: AnnData, parameters
 
 /** Our index, asked by so many callers at a time. */
 export function indexSystem(
-  index: VectorIndex,
-  addsPerSecond: number,
+  { name, index, addsPerSecond }: FilledIndex,
   data: AnnData,
   callers: number,
   k: number,
@@ -71,7 +77,7 @@ export function indexSystem(
     await Promise.all(Array.from({ length: callers }, call));
     return { ...pass, ms: performance.now() - passStarted };
   };
-  return { name: "attune index", callers, addsPerSecond, search };
+  return { name, callers, addsPerSecond, search };
 }
 
 /** The passes of each system; they take turns, so that what else the machine does meets them alike. */
