@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { IndexSwitch } from "../../../schemas/index.js";
 import { indexDirectory, type VectorFile } from "../../../storage/index.js";
@@ -57,14 +58,8 @@ export async function prepareIndex(
   preparation: Preparation,
 ): Promise<PreparedIndex> {
   const { stored, state, niceness, signal, onProgress } = preparation;
-  const own = await openHnswIndex(options);
-  const { lag, provisional } = await own.status();
-  if (lag <= LITTLE) {
-    await completed(own, preparation);
-    const breadth = provisional ? (stored.breadth ?? 1) : 1;
-    return { index: own, breadth, saved: lag === 0 ? stored.rowsSequence : 0, outcome: undefined };
-  }
-  await own.close();
+  const own = await openOwn(options, preparation);
+  if (own !== undefined) return own;
   const kept = await keepGraph(options, rows, preparation);
   if ("opened" in kept) return { ...kept.opened, outcome: kept.outcome };
   state.log.info(
@@ -72,6 +67,22 @@ export async function prepareIndex(
   );
   await buildIndex(options, { niceness, signal, onProgress });
   return { index: await openHnswIndex(options), breadth: 1, saved: options.lastSequence ?? 0, outcome: kept.outcome };
+}
+
+/** Opens what was saved of the generation's own index, or builds a small one in place; undefined where too much is missing. */
+async function openOwn(options: HnswIndexOptions, preparation: Preparation): Promise<PreparedIndex | undefined> {
+  const { stored, state } = preparation;
+  const isSmall = options.live.labels.length <= LITTLE;
+  if (!isSmall && !existsSync(indexDirectory(state.directory, stored.number))) return undefined;
+  const index = await openHnswIndex(options);
+  const { lag, provisional } = await index.status();
+  if (lag > LITTLE) {
+    await index.close();
+    return undefined;
+  }
+  await completed(index, preparation);
+  const breadth = provisional ? (stored.breadth ?? 1) : 1;
+  return { index, breadth, saved: lag === 0 ? stored.rowsSequence : 0, outcome: undefined };
 }
 
 /** Opens an index with the links of the active one, if it finds well enough what is near. */
@@ -137,9 +148,9 @@ async function judge(index: VectorIndex, samples: Promise<Samples>, preparation:
   const { efSearch } = settings.index;
   const { before, after } = await samples;
   const recallBefore = await before.recallIn(active.index, active.widened(efSearch));
-  const recallAt = (breadth: number) => {
+  const recallAt = (breadth: number, least: number) => {
     signal.throwIfAborted();
-    return after.recallIn(index, Math.ceil(efSearch * breadth));
+    return after.recallIn(index, Math.ceil(efSearch * breadth), least);
   };
   const chosen = await chooseBreadth(recallAt, recallBefore);
   if (chosen === undefined) {
