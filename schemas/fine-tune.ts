@@ -214,6 +214,11 @@ export const FineTuneMetrics = Type.Object({
   anchors: Type.Integer({ description: "Anchors that the gate judged by." }),
   groups: Type.Integer({ description: "Components of items known to be similar." }),
   contradictions: Type.Integer({ description: "Pairs left out because the rest of the feedback says the opposite." }),
+  rankedAmong: Type.Optional(
+    Type.Integer({
+      description: "Items that ranks were counted among: all of them up to 32,768 for a head, else so many at random.",
+    }),
+  ),
   judgedBy: OneOf(["similar", "dissimilar", "augmentation"] as const, {
     description: "What was judged: positives, items marked dissimilar, or whether a changed item finds itself.",
   }),

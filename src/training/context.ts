@@ -25,6 +25,7 @@ export const STREAMS = {
   sample: 5,
   untouched: 6,
   refit: 7,
+  field: 8,
   fold: 16,
 } as const;
 

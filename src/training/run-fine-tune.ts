@@ -5,7 +5,8 @@ import { randomStream, STREAMS } from "./context.js";
 import { runEncoderFineTune } from "./encoder/run-encoder-fine-tune.js";
 import { checkpointInterval } from "./gate/early-stopping.js";
 import { type GateResult, runGate } from "./gate/gate.js";
-import { gains, Judge, wholeCollection } from "./gate/judge.js";
+import { gains, Judge } from "./gate/judge.js";
+import { judgingField } from "./gate/samples.js";
 import { headModel, identityWeights } from "./head/head.js";
 import { type HeadContext, openHeadContext } from "./head/head-context.js";
 import { planOf } from "./head/plan.js";
@@ -114,7 +115,7 @@ async function finalImprovement(context: HeadContext, gate: GateResult, head: Tr
     const extra = new MemoryRows(await engine.embed(context.extra, head.weights), dimensions);
     const vectors = new BaseRows(live, extra, dimensions, metric, randomStream(task.seed, STREAMS.scale));
     const judge = new Judge(engine, vectors, graph, context.pause);
-    const look = await judge.look(identityWeights(dimensions), wholeCollection(vectors), {
+    const look = await judge.look(identityWeights(dimensions), judgingField(vectors, task.seed), {
       judgements: gate.judgements,
     });
     return meanOf(gains(gate.ranksBefore, look.ranks, context.judgedBy));

@@ -29,11 +29,11 @@ export interface EncodeItemsRequest {
 
 /**
  * Encodes items, hundreds at a time by length so that little is padded.
- * @param visit gets the vectors (count x d) of items `start` to `start + count` of the list, in their order
+ * @param visit gets the vectors (count x d) of items `start` to `start + count` of the list, in their order, and is awaited
  */
 export async function encodeItems(
   { contents, items, dimensions: d, equalLengths, embed, onRun }: EncodeItemsRequest,
-  visit: (start: number, count: number, vectors: Float32Array) => void,
+  visit: (start: number, count: number, vectors: Float32Array) => void | Promise<void>,
 ): Promise<void> {
   for (let start = 0; start < items.length; start += WINDOW) {
     const window = Array.from({ length: Math.min(WINDOW, items.length - start) }, (_, i) => items[start + i] as number);
@@ -45,7 +45,7 @@ export async function encodeItems(
       });
       await onRun(run.length);
     }
-    visit(start, window.length, vectors);
+    await visit(start, window.length, vectors);
   }
 }
 

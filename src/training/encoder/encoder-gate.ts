@@ -44,7 +44,7 @@ export async function judgeEncoder(
   meter.begin("evaluating", labels.length, "items");
   const before = await lookAtActive(context, trainer, request);
   const after = await lookAtState(context, trainer, tuned, request);
-  const looks = { judgements: heldOut, before, after };
+  const looks = { judgements: heldOut, before, after, rankedAmong: labels.length };
   return { decision: decide(looks, graph, { ...options, judgedBy, seed: task.seed }), looks };
 }
 

@@ -1,18 +1,12 @@
-import { closeSync, fsyncSync, ftruncateSync, openSync } from "node:fs";
-import { writeRows } from "../head/re-embed.js";
+import { VectorWriter } from "../rows/vector-writer.js";
 import { type Embed, encodeItems } from "./encode-items.js";
 import type { EncoderContext } from "./encoder-context.js";
 
-/**
- * Writes every live item's embedding to a file of float32 rows, row number = label; rows of labels that are not live are zero (a hole in
- * the file). The file is on disk when this resolves.
- */
+/** Writes every live item's embedding to a file of float32 rows (see `VectorWriter`), which is on disk when this resolves. */
 export async function writeVectors(context: EncoderContext, path: string, embed: Embed): Promise<void> {
   const { task, labels, contents, inputs, meter, pause } = context;
-  const descriptor = openSync(path, "w");
+  const writer = await VectorWriter.create(path, labels, task.dimensions);
   try {
-    const largest = labels.reduce((most, label) => Math.max(most, label), -1);
-    ftruncateSync(descriptor, (largest + 1) * task.dimensions * 4);
     const request = {
       contents,
       items: Array.from(labels, (_, item) => item),
@@ -24,11 +18,9 @@ export async function writeVectors(context: EncoderContext, path: string, embed:
         await pause();
       },
     };
-    await encodeItems(request, (start, count, vectors) => {
-      writeRows(descriptor, labels.subarray(start, start + count), vectors, task.dimensions);
-    });
-    fsyncSync(descriptor);
+    await encodeItems(request, (start, count, vectors) => writer.write(labels.subarray(start, start + count), vectors));
+    await writer.finish();
   } finally {
-    closeSync(descriptor);
+    await writer.close();
   }
 }

@@ -1,7 +1,7 @@
 import type { ProviderChoice, Session, Tensor } from "../../runtime/index.js";
 import { openSession } from "../../runtime/index.js";
 import type { Metric } from "../../vector/metric.js";
-import { closenessModel, embeddingModel } from "../head/head.js";
+import { closenessModel, embeddingModel, isIdentity, preparationModel } from "../head/head.js";
 
 /** A float32 tensor as the runtime takes it. */
 export function tensor(data: Float32Array, shape: number[]): Tensor {
@@ -29,33 +29,44 @@ export class Engine {
   readonly dimensions: number;
   readonly metric: Metric;
   readonly #embedding: Session;
+  readonly #preparation: Session;
   readonly #closeness: Session;
 
-  private constructor(options: EngineOptions, embedding: Session, closeness: Session) {
+  private constructor(
+    options: EngineOptions,
+    sessions: { embedding: Session; preparation: Session; closeness: Session },
+  ) {
     this.dimensions = options.dimensions;
     this.metric = options.metric;
-    this.#embedding = embedding;
-    this.#closeness = closeness;
+    this.#embedding = sessions.embedding;
+    this.#preparation = sessions.preparation;
+    this.#closeness = sessions.closeness;
   }
 
   static async open(options: EngineOptions): Promise<Engine> {
     const { dimensions, metric, provider, threads } = options;
-    const embedding = await openSession(embeddingModel(dimensions, metric), { provider, threads });
-    const closeness = await openSession(closenessModel(dimensions, metric), { provider, threads });
-    return new Engine(options, embedding, closeness);
+    const open = (model: Uint8Array) => openSession(model, { provider, threads });
+    return new Engine(options, {
+      embedding: await open(embeddingModel(dimensions, metric)),
+      preparation: await open(preparationModel(dimensions, metric)),
+      closeness: await open(closenessModel(dimensions, metric)),
+    });
   }
 
   get provider(): string {
     return this.#embedding.provider;
   }
 
-  /** Rows through a head and prepared for comparison: n x d, of unit length under cosine. */
+  /** Rows through a head and prepared for comparison: n x d, of unit length under cosine. Nothing is multiplied by the identity. */
   async embed(rows: Float32Array, weights: Float32Array): Promise<Float32Array> {
     const d = this.dimensions;
     const n = rows.length / d;
     if (n === 0) return new Float32Array(0);
-    const feeds = { base: tensor(rows, [n, d]), weights: tensor(weights, [d, d]) };
-    return floats(await this.#embedding.run(feeds), "embedded");
+    const base = tensor(rows, [n, d]);
+    const outputs = isIdentity(weights, d)
+      ? await this.#preparation.run({ base })
+      : await this.#embedding.run({ base, weights: tensor(weights, [d, d]) });
+    return floats(outputs, "embedded");
   }
 
   /** Closeness of n embedded queries to m embedded rows: n x m, larger is closer (see `closenessModel`). */
@@ -70,6 +81,7 @@ export class Engine {
 
   async close(): Promise<void> {
     await this.#embedding.close();
+    await this.#preparation.close();
     await this.#closeness.close();
   }
 }

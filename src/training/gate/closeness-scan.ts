@@ -9,7 +9,8 @@ export interface ClosenessBlock {
   closeness: Float32Array;
 }
 
-const BLOCK_ROWS = 1024;
+/** Rows that go through the runtime at once. */
+export const BLOCK_ROWS = 1024;
 
 /** Embeds all rows of a source, a block at a time, and hands out how close each query is to them. */
 export async function scanCloseness(

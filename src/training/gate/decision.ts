@@ -12,6 +12,8 @@ export interface Looks {
   judgements: readonly Judgement[];
   before: Verdict;
   after: Verdict;
+  /** Items that ranks were counted among. */
+  rankedAmong: number;
 }
 
 export interface DecisionSettings extends Pick<FineTuneOptions, "minGain" | "maxDrift"> {
@@ -32,7 +34,7 @@ export interface Decision {
  * @param graph all feedback; without any, an empty one
  */
 export function decide(looks: Looks, graph: FeedbackGraph, settings: DecisionSettings): Decision {
-  const { judgements, before, after } = looks;
+  const { judgements, before, after, rankedAmong } = looks;
   const { judgedBy, seed, minGain, maxDrift } = settings;
   const differences = gains(before.ranks, after.ranks, judgedBy);
   const improvement = bootstrap(differences, { seed });
@@ -46,6 +48,7 @@ export function decide(looks: Looks, graph: FeedbackGraph, settings: DecisionSet
     drift,
     anchors: differences.length,
     groups: components.size,
+    rankedAmong,
     contradictions: graph.contradictions,
     judgedBy,
     ...reportOf({ judgements, before: before.ranks, after: after.ranks }, graph, judgedBy),

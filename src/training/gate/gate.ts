@@ -7,9 +7,9 @@ import type { FineTuneResult, LossPoint } from "../task/fine-tune-task.js";
 import { type Decision, decide, type Looks } from "./decision.js";
 import { bestTogether } from "./early-stopping.js";
 import { assignFolds, FOLDS } from "./folds.js";
-import { Judge, type JudgeRequest, type Verdict, wholeCollection } from "./judge.js";
+import { Judge, type JudgeRequest, type Verdict } from "./judge.js";
 import { type Judgement, judgements } from "./judgement.js";
-import { untouchedItems, validationField } from "./samples.js";
+import { judgingField, untouchedItems, validationField } from "./samples.js";
 
 export interface GateResult extends Decision {
   /** Of the recipe that does best on all validation parts together: what to train on all feedback with. */
@@ -48,7 +48,7 @@ interface Trial {
 
 /**
  * Judges whether training on this feedback helps, before anything is built on it: five heads, each trained without one fold
- * of the feedback and judged on that fold by the log-rank of the positives among the whole collection; the anchors
+ * of the feedback and judged on that fold by the log-rank of the positives among all items, or many of them (`judgingField`); the anchors
  * pooled; the one-sided 95% lower bound of the mean gain over the active head must be above `minGain`.
  *
  * Where several recipes are tried, every fold trains each of them and takes the one that its own validation part likes
@@ -143,8 +143,8 @@ async function judgeFolds(
   { judge, judged, foldOf }: FoldSetup,
   heads: readonly TrainedHead[],
 ): Promise<Looks> {
-  const { base, graph, meter } = context;
-  const field = wholeCollection(base);
+  const { base, graph, meter, task } = context;
+  const field = judgingField(base, task.seed);
   const untouched = untouchedItems(context);
   const requests = heads.map((_, fold): Required<JudgeRequest> => {
     const isHere = (item: number) => foldOf.get(item) === fold;
@@ -154,21 +154,22 @@ async function judgeFolds(
       triplets: graph.triplets.filter(([anchor]) => isHere(anchor)),
     };
   });
-  meter.begin("evaluating", (heads.length + 1) * base.count, "rows");
+  const rows = field.rows.count;
+  meter.begin("evaluating", (heads.length + 1) * rows, "rows");
   const all = {
     judgements: requests.flatMap((request) => request.judgements),
     untouched: requests.flatMap((request) => request.untouched),
     triplets: requests.flatMap((request) => request.triplets),
   };
   const before = await judge.look(context.active, field, all);
-  meter.advance(base.count);
+  meter.advance(rows);
   const after: Verdict = { ranks: [], neighbours: [], triplets: [] };
   for (const [fold, head] of heads.entries()) {
     const verdict = await judge.look(head.weights, field, requests[fold] ?? { judgements: [] });
     after.ranks.push(...verdict.ranks);
     after.neighbours.push(...verdict.neighbours);
     after.triplets.push(...verdict.triplets);
-    meter.advance(base.count);
+    meter.advance(rows);
   }
-  return { judgements: all.judgements, before, after };
+  return { judgements: all.judgements, before, after, rankedAmong: rows };
 }

@@ -4,7 +4,7 @@ import type { FeedbackGraph } from "../feedback/feedback-graph.js";
 import type { BaseRows } from "../rows/base-rows.js";
 import type { RowSource } from "../rows/row-files.js";
 import type { FeedbackMetrics, JudgedBy } from "../task/fine-tune-task.js";
-import { closenessOf, scanCloseness } from "./closeness-scan.js";
+import { BLOCK_ROWS, closenessOf, scanCloseness } from "./closeness-scan.js";
 import type { Judgement } from "./judgement.js";
 import { NeighbourCollector, RankCounter, type RankQuery } from "./ranking.js";
 
@@ -55,23 +55,16 @@ export class Judge {
   /** @param weights d x d; `field` what ranks are counted among */
   async look(weights: Float32Array, field: Field, request: JudgeRequest): Promise<Verdict> {
     const { judgements, untouched = [], triplets = [] } = request;
-    const engine = this.#engine;
-    const anchors = await this.#embed([...judgements.map((judgement) => judgement.anchor), ...untouched], weights);
-    const targets = await this.#embed(
-      judgements.flatMap((judgement) => judgement.targets),
-      weights,
+    const anchors = await this.#embedAll([...judgements.map(({ anchor }) => anchor), ...untouched], weights);
+    const targets = await this.#targetCloseness(judgements, anchors, weights);
+    const counter = new RankCounter(
+      judgements.map((judgement, row) => this.#query(judgement, row, targets[row], field)),
     );
-    let target = 0;
-    const queries = judgements.map((judgement, row): RankQuery => {
-      const closeness = judgement.targets.map(() => closenessOf(engine, anchors, row, targets, target++));
-      return this.#query(judgement, row, closeness, field);
-    });
-    const counter = new RankCounter(queries);
     const rows = untouched.map((_, i) => judgements.length + i);
     const positions = untouched.map((item) => field.positionOf(item));
     const collector = new NeighbourCollector(rows, positions, NEIGHBOURS);
     await scanCloseness(
-      engine,
+      this.#engine,
       field.rows,
       weights,
       anchors,
@@ -85,11 +78,43 @@ export class Judge {
     return { ranks: counter.ranks(), neighbours: collector.neighbours(), triplets: distances };
   }
 
-  #embed(items: readonly number[], weights: Float32Array): Promise<Float32Array> {
-    return this.#engine.embed(this.#base.gather(items), weights);
+  /** Embeds items a block at a time: thousands of rows at once would take several times their size inside the runtime. */
+  async #embed(
+    items: readonly number[],
+    weights: Float32Array,
+    visit: (embedded: Float32Array, first: number) => void,
+    blockRows = BLOCK_ROWS,
+  ): Promise<void> {
+    for (let first = 0; first < items.length; first += blockRows) {
+      visit(await this.#engine.embed(this.#base.gather(items.slice(first, first + blockRows)), weights), first);
+    }
   }
 
-  #query({ anchor, targets }: Judgement, row: number, closeness: number[], field: Field): RankQuery {
+  async #embedAll(items: readonly number[], weights: Float32Array): Promise<Float32Array> {
+    const d = this.#engine.dimensions;
+    const rows = new Float32Array(items.length * d);
+    await this.#embed(items, weights, (embedded, first) => rows.set(embedded, first * d));
+    return rows;
+  }
+
+  /** How close each anchor, row i of `anchors`, is to its targets. */
+  async #targetCloseness(
+    judgements: readonly Judgement[],
+    anchors: Float32Array,
+    weights: Float32Array,
+  ): Promise<number[][]> {
+    const targets = judgements.flatMap((judgement, row) => judgement.targets.map((item) => ({ item, row })));
+    const closeness = judgements.map((): number[] => []);
+    const items = targets.map(({ item }) => item);
+    await this.#embed(items, weights, (embedded, first) => {
+      targets.slice(first, first + BLOCK_ROWS).forEach(({ row }, i) => {
+        closeness[row]?.push(closenessOf(this.#engine, anchors, row, embedded, i));
+      });
+    });
+    return closeness;
+  }
+
+  #query({ anchor, targets }: Judgement, row: number, closeness: readonly number[] = [], field: Field): RankQuery {
     const known = this.#graph.members(this.#graph.componentOf(anchor));
     const excluded = new Set([anchor, ...known].map((item) => field.positionOf(item)));
     excluded.delete(-1);
@@ -102,10 +127,15 @@ export class Judge {
   }
 
   async #tripletDistances(triplets: JudgeRequest["triplets"] = [], weights: Float32Array): Promise<TripletDistances[]> {
-    const embedded = await this.#embed(triplets.flat(), weights);
-    // Closeness negated orders as distance does.
-    const distance = (i: number, j: number) => -closenessOf(this.#engine, embedded, i, embedded, j);
-    return triplets.map((_, t) => ({ positive: distance(3 * t, 3 * t + 1), negative: distance(3 * t, 3 * t + 2) }));
+    const distances: TripletDistances[] = [];
+    const visit = (embedded: Float32Array) => {
+      // Closeness negated orders as distance does.
+      const distance = (i: number, j: number) => -closenessOf(this.#engine, embedded, i, embedded, j);
+      const rows = embedded.length / this.#engine.dimensions;
+      for (let i = 0; i < rows; i += 3) distances.push({ positive: distance(i, i + 1), negative: distance(i, i + 2) });
+    };
+    await this.#embed(triplets.flat(), weights, visit, BLOCK_ROWS - (BLOCK_ROWS % 3));
+    return distances;
   }
 }
 

@@ -1,8 +1,14 @@
 import { type FineTuneContext, randomStream, STREAMS } from "../context.js";
-import { sampleRows } from "../rows/base-rows.js";
-import { MemoryRows } from "../rows/row-files.js";
-import type { Field } from "./judge.js";
+import { type BaseRows, samplePositions, sampleRows } from "../rows/base-rows.js";
+import { MemoryRows, RowsAt } from "../rows/row-files.js";
+import { type Field, wholeCollection } from "./judge.js";
 
+/**
+ * Items that ranks are counted among, at most. Each one costs a product with every head and every anchor, so judging among more would
+ * take longer than all the rest of a fine-tune; the gain is a mean over anchors, whose spread is far wider than what sampling adds (see
+ * docs/decisions/0006).
+ */
+const RANKED_AMONG = 32_768;
 /** Items that early stopping ranks among, instead of the whole collection. */
 const VALIDATION_FIELD = 1_024;
 /** Items that no feedback touches whose neighbours are compared. */
@@ -12,8 +18,19 @@ const DRIFT_SAMPLE = 200;
 export function validationField({ base, task }: FineTuneContext): Field {
   const random = randomStream(task.seed, STREAMS.sample);
   const { rows, positions } = sampleRows(base, base.dimensions, VALIDATION_FIELD, random);
+  return { rows: new MemoryRows(rows, base.dimensions), positionOf: placesOf(positions) };
+}
+
+/** What the gate ranks among: all items of a collection, or the same random choice of them for the same seed. */
+export function judgingField(base: BaseRows, seed: number): Field {
+  if (base.count <= RANKED_AMONG) return wholeCollection(base);
+  const positions = samplePositions(base.count, RANKED_AMONG, randomStream(seed, STREAMS.field));
+  return { rows: new RowsAt(base, positions), positionOf: placesOf(positions) };
+}
+
+function placesOf(positions: Uint32Array): Field["positionOf"] {
   const placeOf = new Map(Array.from(positions, (item, place) => [item, place]));
-  return { rows: new MemoryRows(rows, base.dimensions), positionOf: (item) => placeOf.get(item) ?? -1 };
+  return (item) => placeOf.get(item) ?? -1;
 }
 
 /** A random choice of items that no feedback names. */

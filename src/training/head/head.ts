@@ -10,6 +10,14 @@ export function identityWeights(dimensions: number): Float32Array {
   return weights;
 }
 
+/** Whether weights are the d x d identity; the first number that differs ends the look. */
+export function isIdentity(weights: Float32Array, dimensions: number): boolean {
+  for (let i = 0; i < weights.length; i++) {
+    if (weights[i] !== (i % (dimensions + 1) === 0 ? 1 : 0)) return false;
+  }
+  return true;
+}
+
 /**
  * A linear projection head as an ONNX model: `base` (n, d) to `vector` (n, d) = base x weights, not normalised.
  * @param weights d x d, row by row: `weights[i * d + j]` leads from input i to output j
@@ -32,6 +40,14 @@ export function embeddingModel(dimensions: number, metric: Metric): Uint8Array {
   const weights = graph.input("weights", "float32", [dimensions, dimensions]);
   const ops = graphOperations(graph);
   graph.output(prepareRows(ops, metric, ops.matMul(base, weights)), "embedded");
+  return encodeModel(graph.model());
+}
+
+/** What `embeddingModel` does after the head: `base` (n, d) to `embedded` (n, d). */
+export function preparationModel(dimensions: number, metric: Metric): Uint8Array {
+  const graph = new GraphBuilder("preparation");
+  const base = graph.input("base", "float32", ["n", dimensions]);
+  graph.output(prepareRows(graphOperations(graph), metric, graph.identity(base)), "embedded");
   return encodeModel(graph.model());
 }
 

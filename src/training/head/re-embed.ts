@@ -1,8 +1,8 @@
-import { closeSync, fsyncSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import type { ProviderChoice } from "../../runtime/index.js";
 import { openSession } from "../../runtime/index.js";
 import { floats, tensor } from "../engines/engine.js";
 import { LiveRows, type RowFile } from "../rows/row-files.js";
+import { VectorWriter } from "../rows/vector-writer.js";
 
 const BLOCK_ROWS = 2_048;
 
@@ -21,45 +21,29 @@ export interface ReEmbedRequest {
 }
 
 /**
- * Writes every live item's vector to a file of float32 rows, row number = label, so that it holds the largest label + 1
- * rows; rows of labels that are not live are zero (a hole in the file). The file is on disk when this resolves.
+ * Writes every live item's vector to a file of float32 rows (see `VectorWriter`), which is on disk when this resolves. While a block is
+ * multiplied, the next one is read and the one before is written.
  */
 export async function reEmbed(request: ReEmbedRequest): Promise<void> {
   const { head, dimensions, labels, provider, threads } = request;
   const session = await openSession(head, { provider, threads });
   const live = new LiveRows(request.rows, labels);
-  const descriptor = openSync(request.path, "w");
+  const read = (start: number) => live.readAhead(start, Math.min(BLOCK_ROWS, labels.length - start), dimensions);
+  const writer = await VectorWriter.create(request.path, labels, dimensions);
+  let ahead: Promise<Float32Array> | undefined = labels.length === 0 ? undefined : read(0);
   try {
-    let largest = -1;
-    for (const label of labels) largest = Math.max(largest, label);
-    ftruncateSync(descriptor, (largest + 1) * dimensions * 4);
-    for (let start = 0; start < labels.length; start += BLOCK_ROWS) {
-      const count = Math.min(BLOCK_ROWS, labels.length - start);
-      const base = new Float32Array(count * dimensions);
-      live.read(start, count, base);
+    for (let start = 0; ahead !== undefined; start += BLOCK_ROWS) {
+      const base = await ahead;
+      const count = base.length / dimensions;
+      ahead = start + count < labels.length ? read(start + count) : undefined;
       const vectors = floats(await session.run({ base: tensor(base, [count, dimensions]) }), "vector");
-      writeRows(descriptor, labels.subarray(start, start + count), vectors, dimensions);
+      await writer.write(labels.subarray(start, start + count), vectors);
       await request.onBlock(count);
     }
-    fsyncSync(descriptor);
+    await writer.finish();
   } finally {
-    closeSync(descriptor);
+    await ahead?.catch(() => {});
+    await writer.close();
     await session.close();
-  }
-}
-
-/** Writes each row at its label, a run of successive labels at a time. */
-export function writeRows(descriptor: number, labels: Uint32Array, vectors: Float32Array, dimensions: number): void {
-  const rowBytes = dimensions * 4;
-  const bytes = new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength);
-  for (let i = 0; i < labels.length; ) {
-    const first = labels[i] ?? 0;
-    let length = 1;
-    while (i + length < labels.length && labels[i + length] === first + length) length++;
-    let done = 0;
-    while (done < length * rowBytes) {
-      done += writeSync(descriptor, bytes, i * rowBytes + done, length * rowBytes - done, first * rowBytes + done);
-    }
-    i += length;
   }
 }

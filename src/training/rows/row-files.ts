@@ -1,7 +1,9 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, read, readFileSync, readSync } from "node:fs";
+import { promisify } from "node:util";
 import { AttuneError } from "../../errors/index.js";
 
 const FLOAT_BYTES = 4;
+const readAsync = promisify(read);
 
 /** A file of fixed-size rows of little-endian float32, read a run of rows at a time. */
 export class RowFile {
@@ -20,23 +22,39 @@ export class RowFile {
 
   /** Reads `count` rows from row `first` on into `target` at row `at`. */
   read(first: number, count: number, target: Float32Array, at = 0): void {
-    const rowBytes = this.#dimensions * FLOAT_BYTES;
-    const bytes = new Uint8Array(target.buffer, target.byteOffset + at * rowBytes, count * rowBytes);
-    let done = 0;
-    while (done < bytes.length) {
-      const read = readSync(this.#descriptor, bytes, done, bytes.length - done, first * rowBytes + done);
-      if (read === 0) {
-        throw new AttuneError(
-          "fine_tune_failed",
-          `${this.path} ends before row ${first + count - 1}; it holds ${this.count} rows of ${this.#dimensions} numbers`,
-        );
-      }
-      done += read;
+    const { bytes, position } = this.#place(first, count, target, at);
+    for (let done = 0; done < bytes.length; ) {
+      const got = readSync(this.#descriptor, bytes, done, bytes.length - done, position + done);
+      if (got === 0) throw this.#endsBefore(first + count);
+      done += got;
+    }
+  }
+
+  /** The same in a thread of the pool, while this one does something else. */
+  async readAhead(first: number, count: number, target: Float32Array, at = 0): Promise<void> {
+    const { bytes, position } = this.#place(first, count, target, at);
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesRead } = await readAsync(this.#descriptor, bytes, done, bytes.length - done, position + done);
+      if (bytesRead === 0) throw this.#endsBefore(first + count);
+      done += bytesRead;
     }
   }
 
   close(): void {
     closeSync(this.#descriptor);
+  }
+
+  #place(first: number, count: number, target: Float32Array, at: number) {
+    const rowBytes = this.#dimensions * FLOAT_BYTES;
+    const bytes = new Uint8Array(target.buffer, target.byteOffset + at * rowBytes, count * rowBytes);
+    return { bytes, position: first * rowBytes };
+  }
+
+  #endsBefore(row: number): AttuneError {
+    return new AttuneError(
+      "fine_tune_failed",
+      `${this.path} ends before row ${row - 1}; it holds ${this.count} rows of ${this.#dimensions} numbers`,
+    );
   }
 }
 
@@ -56,6 +74,21 @@ export interface RowSource {
   read(start: number, count: number, target: Float32Array, at?: number): void;
 }
 
+/** Labels mostly run on without a gap, and a run is one read or write: `length` of them from `first` on, at `start + offset` of the list. */
+export function* successiveRuns(
+  list: Uint32Array,
+  start = 0,
+  count = list.length - start,
+): Generator<{ first: number; length: number; offset: number }> {
+  for (let offset = 0; offset < count; ) {
+    const first = list[start + offset] ?? 0;
+    let length = 1;
+    while (offset + length < count && list[start + offset + length] === first + length) length++;
+    yield { first, length, offset };
+    offset += length;
+  }
+}
+
 /** The live rows of a label-addressed file, as positions 0 to `labels.length - 1`. */
 export class LiveRows implements RowSource {
   readonly #file: RowFile;
@@ -71,13 +104,38 @@ export class LiveRows implements RowSource {
   }
 
   read(start: number, count: number, target: Float32Array, at = 0): void {
-    // Labels mostly run on without a gap, and a run is one read.
-    for (let i = 0; i < count; ) {
-      const first = this.#labels[start + i] ?? 0;
-      let length = 1;
-      while (i + length < count && this.#labels[start + i + length] === first + length) length++;
-      this.#file.read(first, length, target, at + i);
-      i += length;
+    for (const { first, length, offset } of successiveRuns(this.#labels, start, count)) {
+      this.#file.read(first, length, target, at + offset);
+    }
+  }
+
+  /** The same in a thread of the pool: `count` rows from `start` on. */
+  async readAhead(start: number, count: number, dimensions: number): Promise<Float32Array> {
+    const rows = new Float32Array(count * dimensions);
+    for (const { first, length, offset } of successiveRuns(this.#labels, start, count)) {
+      await this.#file.readAhead(first, length, rows, offset);
+    }
+    return rows;
+  }
+}
+
+/** Some rows of a source, by their positions there, ascending. */
+export class RowsAt implements RowSource {
+  readonly #source: RowSource;
+  readonly #positions: Uint32Array;
+
+  constructor(source: RowSource, positions: Uint32Array) {
+    this.#source = source;
+    this.#positions = positions;
+  }
+
+  get count(): number {
+    return this.#positions.length;
+  }
+
+  read(start: number, count: number, target: Float32Array, at = 0): void {
+    for (const { first, length, offset } of successiveRuns(this.#positions, start, count)) {
+      this.#source.read(first, length, target, at + offset);
     }
   }
 }

@@ -119,6 +119,8 @@ export interface FineTuneMetrics {
   anchors: number;
   groups: number;
   contradictions: number;
+  /** Items that ranks were counted among: all, or a random choice of many. */
+  rankedAmong: number;
   /**
    * What was judged: positives, or, in feedback without any, the items marked dissimilar, or, without any feedback, whether an
    * augmented item finds the item it came from.
