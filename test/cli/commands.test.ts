@@ -35,11 +35,11 @@ describe("the attune command against a server", () => {
 
   it("creates, lists, shows and deletes collections", async () => {
     const created = parseOutput<CollectionInfo & { created: boolean }>(
-      await attune("collections create one --modality vector --dimensions 2 --m 8 --json"),
+      await attune("collections create one --modality vector --dimensions 2 --m 8 --shards 2 --json"),
     );
-    assert.deepEqual([created.created, created.name, created.index.m], [true, "one", 8]);
+    assert.deepEqual([created.created, created.name, created.index.m, created.index.shards], [true, "one", 8, 2]);
     assert.match(
-      (await attune("collections create one --modality vector --dimensions 2 --m 8")).stdout,
+      (await attune("collections create one --modality vector --dimensions 2 --m 8 --shards 2")).stdout,
       /exists with the same/,
     );
     assert.match((await attune("collections list")).stdout, /^name .*\n-+.*\none +vector/);
