@@ -1,7 +1,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { AttuneError } from "../errors/index.js";
 import { parseJson } from "./json.js";
-import { type Placement, parseJsonWithVectors, placeVectors } from "./json-vectors.js";
+import {
+  type JsonWithVectors,
+  type Placement,
+  parseJsonInTurns,
+  parseJsonWithVectors,
+  placeVectors,
+} from "./json-vectors.js";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -9,6 +15,9 @@ declare module "fastify" {
     placements: Placement[] | undefined;
   }
 }
+
+/** Bodies of vectors beyond this, which takes about a millisecond, are read in turns with other requests. */
+const LARGE_BYTES = 256 * 1024;
 
 /**
  * Makes `application/json` the one media type of bodies. An empty body is no body, whatever its media type, as clients
@@ -32,11 +41,18 @@ export function readJsonBodies(app: FastifyInstance): void {
 export function readJsonVectors(app: FastifyInstance): void {
   app.decorateRequest("placements", undefined);
   app.removeContentTypeParser("application/json");
-  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (request, bytes, done) => {
-    try {
-      const { value, placements } = parseJsonWithVectors(bytes as Buffer);
+  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (request, body, done) => {
+    const bytes = body as Buffer;
+    const take = ({ value, placements }: JsonWithVectors) => {
       request.placements = placements;
       done(null, value);
+    };
+    if (bytes.length > LARGE_BYTES) {
+      void parseJsonInTurns(bytes).then(take, done);
+      return;
+    }
+    try {
+      take(parseJsonWithVectors(bytes));
     } catch (error) {
       done(error as Error);
     }

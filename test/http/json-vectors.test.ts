@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { parseJsonWithVectors, placeVectors } from "../../src/http/json-vectors.js";
+import { parseJsonInTurns, parseJsonWithVectors, placeVectors } from "../../src/http/json-vectors.js";
 import { Random } from "../../src/vector/index.js";
 import { seedOf } from "../support/seed.js";
 import { assertProblem, base64, type ServerUnderTest, serve } from "./support.js";
@@ -121,6 +121,40 @@ test("faulty JSON is refused with the place that JSON.parse names", () => {
   assert.throws(() => read('{"vector":[1],"__proto__":{}}'), { code: "malformed_json" });
 });
 
+const manyItems = (count: number, dimensions: number) => {
+  const items = Array.from({ length: count }, (_, i) => ({
+    id: `i${i}`,
+    vector: Array.from({ length: dimensions }, () => random.normal()),
+  }));
+  return { items, body: Buffer.from(JSON.stringify({ items })) };
+};
+
+test("large bodies that are read in turns come out as by themselves, and let others in meanwhile", async () => {
+  const given = [manyItems(800, 512), manyItems(3, 2), manyItems(500, 512)];
+  let reading = true;
+  let turns = 0;
+  const countTurns = () => {
+    turns += 1;
+    if (reading) setImmediate(countTurns);
+  };
+  setImmediate(countTurns);
+  const faulty = Buffer.from(given[2]!.body.subarray(0, -2));
+  const refused = assert.rejects(parseJsonInTurns(faulty), { code: "malformed_json" });
+  const read = await Promise.all(given.map(({ body }) => parseJsonInTurns(body)));
+  reading = false;
+  await refused;
+  for (const [i, { value, placements }] of read.entries()) {
+    const { items } = given[i]!;
+    assert.equal(placements.length, items.length);
+    placeVectors(placements);
+    for (const [j, got] of (value as { items: { id: string; vector: Float32Array }[] }).items.entries()) {
+      assert.equal(got.id, items[j]!.id);
+      assert.deepEqual(got.vector, Float32Array.from(items[j]!.vector));
+    }
+  }
+  assert.ok(turns > 4, `${turns} turns of the event loop`);
+});
+
 let server: ServerUnderTest;
 before(async () => {
   server = await serve();
@@ -176,4 +210,16 @@ test("a vector that cannot be is refused by what is wrong with it and where", as
   for (const text of ["[1,2,1e999]", "[1,null,2]", '[1,"2",3]', "[[1],2,3]", "{}", "7"]) {
     assertProblem(await post("query", `{"vector":${text}}`), "validation_failed");
   }
+});
+
+test("a large insert is stored to the bit, or refused as a small one is", async () => {
+  const { items, body } = manyItems(9_000, 3);
+  assert.ok(body.length > 400_000);
+  assert.equal((await post("items", body.toString())).status, 200);
+  for (const { id, vector } of [items[0]!, items[8_999]!]) {
+    const stored = await server.client.collection("v").getItem(id, { withVector: "float32" });
+    assert.deepEqual(stored.vector, Float32Array.from(vector));
+  }
+  const late = `${body.toString().slice(0, -2)}, nope]}`;
+  assertProblem(await post("items", late), "malformed_json");
 });
