@@ -1,6 +1,6 @@
 import type { MetricSpace } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
-import { type HierarchicalNSW, hnswlib } from "./hnswlib.js";
+import { type GivenVector, type HierarchicalNSW, hnswlib } from "./hnswlib.js";
 
 export interface GraphParameters {
   /** Links of a point in the upper layers (twice as many in the lowest), 2 to 100. */
@@ -36,7 +36,7 @@ export class HnswGraph {
   #nodes = 0;
   #live = 0;
   #ef = 0;
-  readonly #scratch: number[];
+  readonly #scratch: number[] = [];
 
   private constructor(hnsw: HierarchicalNSW, space: MetricSpace, dimensions: number, parameters: GraphParameters) {
     this.#hnsw = hnsw;
@@ -44,7 +44,6 @@ export class HnswGraph {
     this.dimensions = dimensions;
     this.parameters = parameters;
     this.#labelOf = new Uint32Array(hnsw.getMaxElements());
-    this.#scratch = new Array<number>(dimensions).fill(0);
   }
 
   static create(space: MetricSpace, dimensions: number, parameters: GraphParameters, capacity: number): HnswGraph {
@@ -108,7 +107,7 @@ export class HnswGraph {
   /** Adds a preprocessed row, or replaces the one of this label. */
   add(label: number, row: Float32Array): void {
     if (this.#nodes === this.#hnsw.getMaxElements()) this.#hnsw.resizeIndex(Math.ceil(this.#nodes * 1.5) + 64);
-    this.#hnsw.addPoint(this.#numbers(row), this.#nodes);
+    this.#hnsw.addPoint(this.#given(row), this.#nodes);
     this.remove(label);
     this.#append(label);
   }
@@ -134,14 +133,14 @@ export class HnswGraph {
    */
   search(query: Float32Array, k: number, efSearch: number, allow?: Bitmap): GraphHits {
     if (this.#live === 0 || k === 0) return { labels: [], distances: [] };
-    const numbers = this.#numbers(query);
+    const given = this.#given(query);
     const breadth = Math.max(efSearch, k);
-    if (allow !== undefined) return this.#filtered(numbers, k, breadth, this.#allowed(allow));
+    if (allow !== undefined) return this.#filtered(given, k, breadth, this.#allowed(allow));
     if (this.#live === this.#nodes) {
       this.#setEf(breadth);
-      return this.#toHits(this.#hnsw.searchKnn(numbers, Math.min(k, this.#nodes)), k);
+      return this.#toHits(this.#hnsw.searchKnn(given, Math.min(k, this.#nodes)), k);
     }
-    return this.#aroundTombstones(numbers, k, breadth);
+    return this.#aroundTombstones(given, k, breadth);
   }
 
   /** Saves the graph from a thread of the pool. Searches may go on meanwhile; nothing may be added until it resolves. */
@@ -170,7 +169,7 @@ export class HnswGraph {
    * Searches wide enough to still have `breadth` live results when tombstones lie evenly, wider where they cluster,
    * and by a callback where only that finds the living.
    */
-  #aroundTombstones(query: number[], k: number, breadth: number): GraphHits {
+  #aroundTombstones(query: GivenVector, k: number, breadth: number): GraphHits {
     const wanted = Math.min(breadth, this.#live);
     for (let fetch = Math.ceil((breadth * this.#nodes) / this.#live) + 8; fetch <= MAX_FETCH; fetch *= 3) {
       this.#setEf(fetch);
@@ -184,7 +183,7 @@ export class HnswGraph {
     return this.#filtered(query, k, breadth, (node) => this.#isLive(node));
   }
 
-  #filtered(query: number[], k: number, breadth: number, test: (node: number) => boolean): GraphHits {
+  #filtered(query: GivenVector, k: number, breadth: number, test: (node: number) => boolean): GraphHits {
     this.#setEf(breadth);
     return this.#toHits(this.#hnsw.searchKnn(query, Math.min(k, this.#nodes), test), k);
   }
@@ -232,8 +231,9 @@ export class HnswGraph {
     this.#ef = ef;
   }
 
-  /** hnswlib-node takes plain arrays only; one array serves all calls. */
-  #numbers(row: Float32Array): number[] {
+  /** npm's build takes plain arrays only, which costs a call into Node for each number; one array serves all calls. */
+  #given(row: Float32Array): GivenVector {
+    if (hnswlib.takesFloat32Array) return row;
     for (let i = 0; i < this.dimensions; i++) this.#scratch[i] = row[i] as number;
     return this.#scratch;
   }

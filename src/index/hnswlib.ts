@@ -1,9 +1,23 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
+import type { FilterFunction, SearchResult } from "hnswlib-node";
 
-export type { HierarchicalNSW } from "hnswlib-node";
-export type Hnswlib = typeof import("hnswlib-node");
+type Stock = typeof import("hnswlib-node");
+
+/** A vector as a build takes it: a plain array, or if it says so (`takesFloat32Array`), a Float32Array. */
+export type GivenVector = number[] | Float32Array;
+
+export interface HierarchicalNSW extends InstanceType<Stock["HierarchicalNSW"]> {
+  addPoint(point: GivenVector, label: number, replaceDeleted?: boolean): void;
+  searchKnn(query: GivenVector, k: number, filter?: FilterFunction): SearchResult;
+}
+
+/** A build of hnswlib-node: npm's, or the set-up's with src/setup/float32-array.patch. */
+export interface Hnswlib extends Omit<Stock, "HierarchicalNSW"> {
+  HierarchicalNSW: new (...args: ConstructorParameters<Stock["HierarchicalNSW"]>) => HierarchicalNSW;
+  takesFloat32Array?: boolean;
+}
 
 // A CommonJS native addon: `require` also works in worker threads and skips the interop guesswork of `import`.
 const require = createRequire(import.meta.url);

@@ -27,15 +27,14 @@ for (const space of Object.keys(DISTANCES)) for (const dimensions of DIMENSIONS)
 function checkGraph(space, dimensions) {
   const random = generator(dimensions);
   const vectors = (count) => Array.from({ length: count }, () => unitVector(random, dimensions));
-  const points = vectors(POINTS);
-  const graph = new addon.HierarchicalNSW(space, dimensions);
-  graph.initIndex({ maxElements: POINTS / 2 });
-  for (const [label, point] of points.entries()) {
-    if (label === POINTS / 2) graph.resizeIndex(CAPACITY);
-    graph.addPoint(point, label);
+  const [points, queries] = [vectors(POINTS), vectors(QUERIES)];
+  const graph = graphOf(points, space, dimensions);
+  if (addon.takesFloat32Array) {
+    const twin = graphOf(points.map(toFloat32), space, dimensions);
+    for (const query of queries) checkTwin(graph.searchKnn(query, K), twin.searchKnn(toFloat32(query), K));
   }
   const loaded = reload(graph, space, dimensions);
-  for (const query of vectors(QUERIES)) {
+  for (const query of queries) {
     const expected = points.map((point) => DISTANCES[space](query, point));
     const nearest = [...expected].sort((a, b) => a - b).slice(0, K);
     for (const searched of [graph, loaded]) {
@@ -47,6 +46,28 @@ function checkGraph(space, dimensions) {
       if (!right) throw new Error(`${space}, ${dimensions} dimensions: found ${distances}, expected ${nearest}`);
     }
   }
+}
+
+function graphOf(points, space, dimensions) {
+  const graph = new addon.HierarchicalNSW(space, dimensions);
+  graph.initIndex({ maxElements: POINTS / 2 });
+  for (const [label, point] of points.entries()) {
+    if (label === POINTS / 2) graph.resizeIndex(CAPACITY);
+    graph.addPoint(point, label);
+  }
+  return graph;
+}
+
+/** Both ways of giving vectors lead to the same bits: the same links, so the same answers of narrow searches too. */
+function checkTwin(...answers) {
+  const [byArrays, byFloat32Arrays] = answers.map((answer) => JSON.stringify(answer));
+  if (byFloat32Arrays === byArrays) return;
+  throw new Error(`by Float32Arrays found ${byFloat32Arrays}, expected as by arrays ${byArrays}`);
+}
+
+/** A view that begins inside its buffer, as those of rows do. */
+function toFloat32(vector) {
+  return Float32Array.of(Number.NaN, ...vector).subarray(1);
 }
 
 /** The same graph from its file. */

@@ -8,7 +8,13 @@ import os from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
-import { findTunedBuild, HNSWLIB_VERSION, type Hnswlib, loadHnswlib } from "../../src/index/hnswlib.js";
+import {
+  findTunedBuild,
+  type GivenVector,
+  HNSWLIB_VERSION,
+  type Hnswlib,
+  loadHnswlib,
+} from "../../src/index/hnswlib.js";
 import { Random } from "../../src/vector/index.js";
 import { seedOf } from "../support/seed.js";
 import { makeCheckout, PROJECT } from "./checkout.js";
@@ -19,11 +25,13 @@ interface HnswlibStep {
     run(root: string, progress: (text: string) => void, env: NodeJS.ProcessEnv): Promise<string | undefined>;
   };
 }
-const { hnswlib: step } = (await import(
-  pathToFileURL(path.join(PROJECT, "src/setup/steps/hnswlib.js")).href
-)) as HnswlibStep;
+const load = (file: string) => import(pathToFileURL(path.join(PROJECT, "src/setup", file)).href);
+const { hnswlib: step } = (await load("steps/hnswlib.js")) as HnswlibStep;
+const { applyPatch } = (await load("patch.js")) as { applyPatch(text: string, diff: string): string };
 
 const STOCK = path.join(PROJECT, "node_modules/hnswlib-node/build/Release/addon.node");
+const SOURCE = readFileSync(path.join(PROJECT, "node_modules/hnswlib-node/src/addon.cc"), "utf8");
+const PATCH = path.join(PROJECT, "src/setup/float32-array.patch");
 const CHECK = path.join(PROJECT, "src/setup/check-hnswlib.js");
 const temporary = mkdtempSync(path.join(os.tmpdir(), "attune-hnswlib-"));
 after(() => rmSync(temporary, { recursive: true }));
@@ -32,8 +40,8 @@ const onLinux = process.platform === "linux" && process.arch === "x64";
 const canBuild = onLinux && spawnSync("g++", ["--version"]).status === 0;
 const skip = canBuild ? false : "needs Linux on x86-64 and g++";
 
-/** Compiles in a moment: once loaded, it is what npm built. */
-const GOOD = `
+/** Compiles in a moment: once loaded, it is what npm built. The patch has no hold on it. */
+const UNPATCHED = `
 #include <dlfcn.h>
 #include <node_api.h>
 #ifndef __SSE4_2__
@@ -44,6 +52,8 @@ NAPI_MODULE_INIT() {
   void* stock = dlopen(${JSON.stringify(STOCK)}, RTLD_NOW);
   return reinterpret_cast<Init>(dlsym(stock, "napi_register_module_v1"))(env, exports);
 }`;
+/** The same with hnswlib-node's own text, for the patch alone to see. */
+const GOOD = `${UNPATCHED}\n#if 0\n${SOURCE}\n#endif`;
 const EMPTY = "#include <node_api.h>\nNAPI_MODULE_INIT() { return exports; }";
 /** The compiler's trap is an instruction that no CPU has. */
 const ILLEGAL = "#include <node_api.h>\nNAPI_MODULE_INIT() { __builtin_trap(); }";
@@ -65,7 +75,7 @@ function makePackage(source: string) {
     folder,
     tuned,
     readMarker: () =>
-      JSON.parse(readFileSync(marker, "utf8")) as { key: { cpu: string }; file?: string; needs: string },
+      JSON.parse(readFileSync(marker, "utf8")) as { key: { cpu: string; patch: string }; file?: string; needs: string },
     writeMarker: (value: unknown) => writeFileSync(marker, JSON.stringify(value)),
     staleReason: (env: NodeJS.ProcessEnv = {}) => step.staleReason(root, { ...process.env, ...env }),
     run: (env: NodeJS.ProcessEnv = {}) => step.run(root, () => {}, { ...process.env, ...env }),
@@ -90,13 +100,24 @@ describe("hnswlib-node for this CPU", { skip, concurrency: true }, () => {
       march: "x86-64-v2",
     });
     writeFileSync(path.join(good.folder, "src/addon.cc"), `${GOOD}\n`);
-    assert.equal(good.staleReason(V2), "hnswlib-node or Node changed");
+    assert.equal(good.staleReason(V2), "hnswlib-node, Node or the set-up changed");
     writeFileSync(path.join(good.folder, "src/addon.cc"), GOOD);
     writeFileSync(path.join(good.tuned, good.readMarker().file as string), "half of it");
     assert.equal(good.staleReason(V2), "missing or damaged");
   });
 
-  it("is built again on another CPU, and after a build that was interrupted", async () => {
+  it("is built without the patch, and says so once, when the patch does not fit the sources", async () => {
+    const other = makePackage(UNPATCHED);
+    const warning = (await other.run(V2)) ?? "";
+    assert.match(
+      warning,
+      /built without Float32Arrays.*does not fit its src\/addon\.cc \(the old lines of change 1 of 5/,
+    );
+    assert.equal(findTunedBuild(other.tuned)?.march, "x86-64-v2");
+    assert.equal(other.staleReason(V2), undefined);
+  });
+
+  it("is built again on another CPU, by another patch, and after a build that was interrupted", async () => {
     const good = makePackage(GOOD);
     mkdirSync(path.join(good.tuned, "next/src"), { recursive: true });
     writeFileSync(path.join(good.tuned, "next/src/addon.cc"), "half of");
@@ -106,6 +127,8 @@ describe("hnswlib-node for this CPU", { skip, concurrency: true }, () => {
     const marker = good.readMarker();
     good.writeMarker({ ...marker, key: { ...marker.key, cpu: `${marker.key.cpu} avx1024` } });
     assert.equal(good.staleReason(NATIVE), "another CPU");
+    good.writeMarker({ ...marker, key: { ...marker.key, patch: undefined } });
+    assert.equal(good.staleReason(NATIVE), "hnswlib-node, Node or the set-up changed");
   });
 
   it("goes when ATTUNE_MARCH is off", async () => {
@@ -146,6 +169,35 @@ describe("hnswlib-node for this CPU", { skip, concurrency: true }, () => {
   });
 });
 
+describe("the patch", () => {
+  const diff = readFileSync(PATCH, "utf8");
+  const hasPatch = spawnSync("patch", ["--version"]).status === 0;
+
+  it("is applied as `patch` applies it", { skip: hasPatch ? false : "needs patch" }, () => {
+    const folder = mkdtempSync(path.join(temporary, "patched-"));
+    mkdirSync(path.join(folder, "src"));
+    writeFileSync(path.join(folder, "src/addon.cc"), SOURCE);
+    const { status, stdout } = spawnSync("patch", ["-p1", "--fuzz=0", "-i", PATCH], { cwd: folder });
+    assert.equal(status, 0, String(stdout));
+    assert.equal(applyPatch(SOURCE, diff), readFileSync(path.join(folder, "src/addon.cc"), "utf8"));
+  });
+
+  it("is refused when one of its old lines is another, is not there, or is there twice", () => {
+    const refusal = (text: string) => {
+      try {
+        return applyPatch(text, diff);
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    assert.equal(refusal(""), "the old lines of change 1 of 5 were found 0 times");
+    assert.equal(refusal(SOURCE + SOURCE), "the old lines of change 1 of 5 were found 2 times");
+    const changed = SOURCE.replace("  HierarchicalNSW::Init(", "  HierarchicalNSW::Initialise(");
+    assert.equal(refusal(changed), "the old lines of change 5 of 5 were found 0 times");
+    assert.equal(refusal(applyPatch(SOURCE, diff)), "the old lines of change 1 of 5 were found 0 times");
+  });
+});
+
 describe("the whole set-up", () => {
   it("ends well without a compiler, and warns of it once, even when quiet", {
     skip: onLinux ? false : "nothing is compiled here",
@@ -179,12 +231,13 @@ describe("the whole set-up", () => {
 
 describe("the check of a build", () => {
   const check = (file: string) => spawnSync(process.execPath, [CHECK, file], { encoding: "utf8" });
-  const stockWith = (name: string, change: string) => {
+  const stockWith = (name: string, change: string, takesFloat32Array = false) => {
     const file = path.join(temporary, `${name}.cjs`);
     writeFileSync(
       file,
       `const { HierarchicalNSW } = require(${JSON.stringify(STOCK)});
-      exports.HierarchicalNSW = class extends HierarchicalNSW { ${change} };`,
+      exports.HierarchicalNSW = class extends HierarchicalNSW { ${change} };
+      exports.takesFloat32Array = ${takesFloat32Array};`,
     );
     return file;
   };
@@ -203,6 +256,20 @@ describe("the check of a build", () => {
       assert.equal(status, 1);
       assert.match(stderr, /found .*, expected/);
     }
+  });
+
+  it("rejects Float32Arrays that lead to other answers than plain arrays", () => {
+    const add = "addPoint(p, label) { super.addPoint(Array.from(p), label); }";
+    const searches = {
+      same: "Array.from(q)",
+      other: "Array.from(q, (x, i) => (q.BYTES_PER_ELEMENT && i === 0 ? -x : x))",
+    };
+    const [same, other] = Object.entries(searches).map(([name, query]) =>
+      check(stockWith(name, `${add} searchKnn(q, k) { return super.searchKnn(${query}, k); }`, true)),
+    );
+    assert.equal(same?.status, 0, same?.stderr);
+    assert.equal(other?.status, 1);
+    assert.match(other?.stderr ?? "", /by Float32Arrays found .*, expected as by arrays/);
   });
 
   it("rejects a file that is no addon", () => {
@@ -282,6 +349,69 @@ describe("graphs saved by one build", () => {
       loaded.writeIndexSync(again);
       assert.equal(sha256(again), sha256(file));
     }
+  });
+});
+
+describe("a build with the patch", () => {
+  const { hnswlib } = loadHnswlib(findTunedBuild());
+  const skip = hnswlib.takesFloat32Array ? false : "there is none here";
+  const dimensions = 37;
+  const random = new Random(seedOf("a build with the patch", 3));
+  /** A view that begins inside memory shared between threads. */
+  const randomVector = () => {
+    const vector = new Float32Array(new SharedArrayBuffer(4 * (dimensions + 1)), 4);
+    for (let i = 0; i < dimensions; i++) vector[i] = random.normal();
+    return vector;
+  };
+  const graphOf = (space: "l2" | "ip" | "cosine", vectors: GivenVector[]) => {
+    const graph = new hnswlib.HierarchicalNSW(space, dimensions);
+    graph.initIndex({ maxElements: 300 });
+    for (const [label, vector] of vectors.entries()) graph.addPoint(vector, label);
+    return graph;
+  };
+
+  it("makes the same graph and gives the same answers by Float32Arrays, in every space", { skip }, () => {
+    const points = Array.from({ length: 300 }, randomVector);
+    for (const space of ["l2", "ip", "cosine"] as const) {
+      const byArrays = graphOf(
+        space,
+        points.map((point) => Array.from(point)),
+      );
+      const byFloat32Arrays = graphOf(space, points);
+      const files = [byArrays, byFloat32Arrays].map((graph, i) => {
+        const file = path.join(temporary, `${space}-${i}.hnsw`);
+        graph.writeIndexSync(file);
+        return sha256(file);
+      });
+      assert.equal(files[0], files[1]);
+      const odd = (label: number) => label % 2 === 1;
+      for (const query of Array.from({ length: 20 }, randomVector)) {
+        for (const filter of [undefined, odd]) {
+          const expected = byArrays.searchKnn(Array.from(query), 10, filter);
+          assert.deepEqual(byFloat32Arrays.searchKnn(query, 10, filter), expected);
+        }
+      }
+    }
+  });
+
+  it("refuses another length and other typed arrays as it refuses other arrays", { skip }, () => {
+    const graph = graphOf("l2", [randomVector()]);
+    const detached = new Float32Array(dimensions);
+    structuredClone(detached, { transfer: [detached.buffer] });
+    for (const wrong of [new Float32Array(dimensions - 1), new Float32Array(dimensions + 1), detached]) {
+      const message = `Invalid the given array length (expected ${dimensions}, but got ${wrong.length}).`;
+      for (const vector of [wrong, new Array<number>(wrong.length).fill(0)]) {
+        assert.throws(() => graph.addPoint(vector, 1), { message });
+        assert.throws(() => graph.searchKnn(vector, 1), { message });
+      }
+    }
+    const bytes = new ArrayBuffer(8 * dimensions);
+    for (const other of [new Float64Array(dimensions), new Int32Array(dimensions), new DataView(bytes), bytes]) {
+      const vector = other as unknown as Float32Array;
+      assert.throws(() => graph.addPoint(vector, 1), /TypeError: .*must be an Array/);
+      assert.throws(() => graph.searchKnn(vector, 1), /TypeError: .*must be an Array/);
+    }
+    assert.equal(graph.getCurrentCount(), 1);
   });
 });
 

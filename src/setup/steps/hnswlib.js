@@ -1,14 +1,17 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { runCommand, SetupError, tail } from "../command.js";
 import { readCpu } from "../cpu.js";
 import { fingerprint, hashOfFile } from "../fingerprint.js";
 import { chooseMarch } from "../march.js";
 import { readMarker, writeMarker } from "../marker.js";
+import { applyPatch, PatchError } from "../patch.js";
 import { COMPILER_HINT, npmCommand, npmEnvironment } from "./packages.js";
 
 const CHECK = path.resolve(import.meta.dirname, "../check-hnswlib.js");
 const HEADER = path.resolve(import.meta.dirname, "../huge-pages.h");
+const PATCH = path.resolve(import.meta.dirname, "../float32-array.patch");
+const PATCHED = "src/addon.cc";
 /** What node-gyp needs of the package. */
 const SOURCES = ["package.json", "binding.gyp", "src"];
 
@@ -17,7 +20,10 @@ const packageFolder = (root) => path.join(root, "node_modules", "hnswlib-node");
 const tunedFolder = (root) => path.join(root, "node_modules", ".attune-hnswlib");
 const buildMarker = (root) => path.join(tunedFolder(root), "build.json");
 
-/** hnswlib-node for the instructions of this CPU and on huge pages, beside npm's build, which knows SSE2 alone and remains the fallback. */
+/**
+ * hnswlib-node for the instructions of this CPU, on huge pages, and taking Float32Arrays as they are: beside npm's
+ * build, which knows SSE2 and plain arrays alone and remains the fallback.
+ */
 export const hnswlib = {
   title: "building hnswlib-node for this CPU",
   staleReason(root, env = process.env) {
@@ -28,11 +34,11 @@ export const hnswlib = {
     const key = keyOf(root, choice.march);
     if (marker.key.march !== key.march) return "ATTUNE_MARCH changed";
     if (marker.key.cpu !== key.cpu) return "another CPU";
-    if (JSON.stringify(marker.key) !== JSON.stringify(key)) return "hnswlib-node or Node changed";
+    if (JSON.stringify(marker.key) !== JSON.stringify(key)) return "hnswlib-node, Node or the set-up changed";
     if (marker.file === undefined) return marker.compiler === findCompiler(env) ? undefined : "the compiler changed";
     return hashOfFile(path.join(tunedFolder(root), marker.file)) === marker.hash ? undefined : "missing or damaged";
   },
-  /** Returns why there is only npm's build, when it comes to that. */
+  /** Returns why there is only npm's build, or one without the patch, when it comes to that. */
   async run(root, progress, env = process.env) {
     const folder = tunedFolder(root);
     const choice = chooseMarch(env);
@@ -41,13 +47,16 @@ export const hnswlib = {
     const workshop = path.join(folder, "next");
     rmSync(workshop, { recursive: true, force: true });
     try {
-      const addon = await compile(root, workshop, choice.march, env);
+      copySources(root, workshop);
+      const unpatched = patchSources(workshop);
+      const addon = await compile(workshop, choice.march, env);
       progress("checking its answers");
       await check(addon);
       const hash = hashOfFile(addon);
       const file = `addon-${hash.slice(0, 16)}.node`;
       renameSync(addon, path.join(folder, file));
       writeMarker(buildMarker(root), { key, file, hash, needs: choice.needs });
+      return unpatched;
     } catch (error) {
       if (!(error instanceof SetupError)) throw error;
       writeMarker(buildMarker(root), { key, compiler: findCompiler(env), problem: error.message });
@@ -67,21 +76,39 @@ function keyOf(root, march) {
     version: readMarker(path.join(packageFolder(root), "package.json")).version,
     sources: fingerprint(packageFolder(root), SOURCES, ""),
     header: hashOfFile(HEADER),
+    patch: hashOfFile(PATCH),
     abi: process.versions.modules,
   };
 }
 
-/** Builds a copy of the package, so that npm's build is never missing, with the node-gyp that npm brings along. */
-async function compile(root, workshop, march, env) {
+/** A copy of the package, so that npm's build is never missing. */
+function copySources(root, workshop) {
   mkdirSync(workshop, { recursive: true });
-  if (findCompiler(env) === undefined)
-    throw new SetupError(`no C++ compiler (${compilerName(env)}) was found.\n${COMPILER_HINT}`);
   for (const name of SOURCES) {
     cpSync(path.join(packageFolder(root), name), path.join(workshop, name), { recursive: true });
   }
-  const [file, ...args] = npmCommand();
   // Beside the sources, and named from the build folder inside, for a path with spaces would not survive make.
   cpSync(HEADER, path.join(workshop, "huge-pages.h"));
+}
+
+/** Returns why the sources stay as they are when the patch does not fit them; a build without it serves too. */
+function patchSources(workshop) {
+  const file = path.join(workshop, PATCHED);
+  try {
+    const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+    writeFileSync(file, applyPatch(text, readFileSync(PATCH, "utf8")));
+  } catch (error) {
+    if (!(error instanceof PatchError)) throw error;
+    const misfit = `${path.basename(PATCH)} does not fit its ${PATCHED} (${error.message})`;
+    return `hnswlib-node is built without Float32Arrays, which is slower: ${misfit}`;
+  }
+}
+
+/** Builds with the node-gyp that npm brings along. */
+async function compile(workshop, march, env) {
+  if (findCompiler(env) === undefined)
+    throw new SetupError(`no C++ compiler (${compilerName(env)}) was found.\n${COMPILER_HINT}`);
+  const [file, ...args] = npmCommand();
   const flags = [env.CXXFLAGS, "-O3", `-march=${march}`, "-include ../huge-pages.h"].filter(Boolean).join(" ");
   const { code, output } = await runCommand(file, [...args, "run", "rebuild"], {
     cwd: workshop,
@@ -94,7 +121,7 @@ async function compile(root, workshop, march, env) {
 async function check(addon) {
   const { code, signal, output } = await runCommand(process.execPath, [CHECK, addon], {});
   if (signal) throw new SetupError(`${signal} ended the check of the new build.`);
-  if (code !== 0) throw new SetupError(`the new build did not pass its check:\n${tail(output, 8)}`);
+  if (code !== 0) throw new SetupError(`the new build did not pass its check:\n${tail(output, 12)}`);
 }
 
 function compilerName(env) {

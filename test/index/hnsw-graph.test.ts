@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { Bitmap } from "../../src/index/bitmap.js";
+import { HnswGraph } from "../../src/index/hnsw-graph.js";
+import { march } from "../../src/index/hnswlib.js";
+import { METRICS, metricOf, Random } from "../../src/vector/index.js";
+import { seedOf } from "../support/seed.js";
+import { temporaryDirectory } from "./support.js";
+
+const COUNT = 400;
+const K = 10;
+const PARAMETERS = { m: 8, efConstruction: 100 };
+
+for (const metric of METRICS) {
+  for (const dimensions of [3, 16, 100]) {
+    describe(`a graph of ${dimensions} dimensions, ${metric}`, () => {
+      const space = metricOf(metric);
+      const random = new Random(seedOf(`a graph of ${dimensions} dimensions, ${metric}`, dimensions));
+      /** Preprocessed rows, each a view that begins inside memory shared between threads. */
+      const randomRows = (count: number) => {
+        const flat = new Float32Array(new SharedArrayBuffer(4 * (count * dimensions + 1)), 4);
+        for (let i = 0; i < flat.length; i++) flat[i] = random.normal();
+        space.preprocess(flat, dimensions);
+        return Array.from({ length: count }, (_, i) => flat.subarray(i * dimensions, (i + 1) * dimensions));
+      };
+      const rows = randomRows(COUNT);
+      const queries = randomRows(10);
+
+      /** The labels nearest to a query, by comparing with the row of every label that qualifies. */
+      const nearest = (query: Float32Array, qualifies: (label: number) => boolean) => {
+        const distances = rows.map((row) => space.distance(query, row));
+        const labels = [...rows.keys()].filter(qualifies);
+        return labels.sort((a, b) => distances[a]! - distances[b]!).slice(0, K);
+      };
+      const assertFinds = (graph: HnswGraph, qualifies: (label: number) => boolean, allow?: Bitmap) => {
+        for (const query of queries) {
+          const { labels, distances } = graph.search(query, K, 2 * COUNT, allow);
+          assert.deepEqual(labels, nearest(query, qualifies));
+          for (const [i, label] of labels.entries()) {
+            assert.ok(Math.abs(distances[i]! - space.distance(query, rows[label]!)) < 1e-4);
+          }
+        }
+      };
+      const fill = () => {
+        const graph = HnswGraph.create(space, dimensions, PARAMETERS, 10);
+        for (const [label, row] of rows.entries()) graph.add(label, row);
+        return graph;
+      };
+
+      it("finds what comparing with every row finds, among allowed ones too, and without removed ones", () => {
+        const graph = fill();
+        assertFinds(graph, () => true);
+        const even = Bitmap.of([...rows.keys()].filter((label) => label % 2 === 0));
+        assertFinds(graph, (label) => label % 2 === 0, even);
+        for (let label = 0; label < COUNT; label += 3) graph.remove(label);
+        assertFinds(graph, (label) => label % 3 !== 0);
+      });
+
+      it("keeps every bit of a row, the last that a label was given, through a file as well", async () => {
+        const graph = fill();
+        const before = rows[7]!;
+        rows[7] = randomRows(1)[0]!;
+        graph.add(7, rows[7]);
+        const file = join(temporaryDirectory(), "graph.hnsw");
+        await graph.write(file);
+        const loaded = HnswGraph.load(file, graph.labelTable(), space, dimensions, PARAMETERS);
+        for (const [label, row] of rows.entries()) {
+          assert.deepEqual(loaded.row(label), Float32Array.from(row));
+          assert.deepEqual(graph.row(label), Float32Array.from(row));
+        }
+        assertFinds(loaded, () => true);
+        rows[7] = before;
+      });
+    });
+  }
+}
+
+describe("with hnswlib-node as npm built it", () => {
+  const skip = march === undefined ? "that is what ran above" : false;
+  it("all of this holds too", { skip }, () => {
+    const env = { ...process.env, ATTUNE_MARCH: "off", NODE_TEST_CONTEXT: undefined };
+    const { status, stdout } = spawnSync(process.execPath, ["--test", fileURLToPath(import.meta.url)], { env });
+    assert.equal(status, 0, String(stdout));
+  });
+});
