@@ -77,6 +77,8 @@ export function parseJsonInTurns(bytes: Buffer): Promise<JsonWithVectors> {
 
 async function readInSlices(bytes: Buffer): Promise<JsonWithVectors> {
   const steps = readApart(bytes);
+  // What is made of the body before this one has its turn first.
+  await nextTurn();
   let deadline = performance.now() + SLICE_MS;
   let step = steps.next();
   for (; !step.done; step = steps.next()) {
