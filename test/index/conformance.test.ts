@@ -10,12 +10,15 @@ const parameters = { m: 12, efConstruction: 100, efSearch: 40 };
 interface Implementation {
   name: string;
   metrics: Metric[];
+  /** Of the random writes and searches. */
+  steps: number;
   open(model: RowModel, snapshotDirectory?: string): Promise<VectorIndex>;
 }
 
 const hnsw = (shards: number, ...metrics: Metric[]): Implementation => ({
   name: shards === 1 ? "hnsw" : `hnsw in ${shards} shards`,
   metrics,
+  steps: shards === 1 ? 400 : 150,
   open: (model, snapshotDirectory) =>
     openHnswIndex({
       rows: model.source,
@@ -33,6 +36,7 @@ const implementations: Implementation[] = [
   {
     name: "exact",
     metrics: ["cosine", "euclidean"],
+    steps: 400,
     open: (model) => openExactIndex({ rows: model.source, metric: model.metric, live: model.liveRows() }),
   },
   hnsw(1, "cosine", "euclidean"),
@@ -40,7 +44,7 @@ const implementations: Implementation[] = [
   hnsw(3, "cosine"),
 ];
 
-for (const { name, metrics, open: openOne } of implementations) {
+for (const { name, metrics, steps, open: openOne } of implementations) {
   for (const metric of metrics) {
     describe(`${name} index, ${metric}`, () => {
       const dimensions = 6;
@@ -165,7 +169,7 @@ for (const { name, metrics, open: openOne } of implementations) {
         let index = await open(model, directory);
         let quality = 0;
         let searches = 0;
-        for (let step = 0; step < 400; step++) {
+        for (let step = 0; step < steps; step++) {
           const action = random.integer(100);
           if (action < 45) {
             const labels = Uint32Array.from({ length: 1 + random.integer(30) }, () => random.integer(900));
