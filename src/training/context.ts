@@ -54,6 +54,8 @@ export interface FineTuneContext {
   /** Weights (d x d) of the active generation's head. */
   active: Float32Array;
   meter: ProgressMeter;
+  /** Aborted when the fine-tune is cancelled. */
+  signal: AbortSignal | undefined;
   /** To be awaited between steps and blocks: throws when cancelled. */
   pause: () => Promise<void>;
   close(): Promise<void>;
@@ -61,9 +63,14 @@ export interface FineTuneContext {
 
 /**
  * Reads a task's files, checks them, and opens the sessions.
+ * @param mined negatives that were mined for the same task, so that the collection is not scanned again
  * @throws invalid_setting, not_enough_feedback, contradictory_feedback, fine_tune_failed (files that do not fit the task)
  */
-export async function openContext(task: FineTuneTask, hooks: FineTuneHooks): Promise<FineTuneContext> {
+export async function openContext(
+  task: FineTuneTask,
+  hooks: FineTuneHooks,
+  mined?: NegativeMiner,
+): Promise<FineTuneContext> {
   const { dimensions, metric, seed, threads } = task;
   const options = resolveOptions({ learningRate: task.encoder?.model.learningRate, ...task.options });
   const provider = task.provider ?? "cpu";
@@ -74,7 +81,7 @@ export async function openContext(task: FineTuneTask, hooks: FineTuneHooks): Pro
   if (options.source !== "augmentation") requireAnchors(anchors.length);
   const lines = trainingLines(graph, randomStream(seed, STREAMS.lines));
   const engine = await Engine.open({ dimensions, metric, provider, threads });
-  const miner = await openMiner(options.miner, engine, base, lines, pause);
+  const miner = mined ?? (await openMiner(options.miner, engine, base, lines, pause));
   return {
     task,
     options,
@@ -91,6 +98,7 @@ export async function openContext(task: FineTuneTask, hooks: FineTuneHooks): Pro
     engine,
     active: await readActiveHead(task),
     meter: new ProgressMeter(hooks.onProgress ?? (() => {})),
+    signal: hooks.signal,
     pause,
     close: async () => {
       rowFile.close();

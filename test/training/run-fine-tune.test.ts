@@ -216,16 +216,48 @@ test("progress counts up in each phase, and names rate and time left", async (t)
   assert.ok((last?.rate ?? 0) > 0 && last?.etaMs === 0);
 });
 
-test("an abort stops it with the signal's reason", async (t) => {
-  const world = new World(122);
-  const task = world.task(temporaryDirectory(t), { triplets: world.triplets(60) }, { options: { epochs: 5_000 } });
-  const controller = new AbortController();
-  const reason = new Error("enough");
-  const running = runFineTune(task, {
-    signal: controller.signal,
-    onProgress: ({ done }) => done > 10 && controller.abort(reason),
+for (const threads of [1, 2]) {
+  test(`an abort stops it with the signal's reason, on ${threads} threads`, async (t) => {
+    const world = new World(122);
+    const changes = { threads, options: { epochs: 5_000 } };
+    const task = world.task(temporaryDirectory(t), { triplets: world.triplets(60) }, changes);
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const running = runFineTune(task, {
+      signal: controller.signal,
+      onProgress: ({ done }) => done > 10 && controller.abort(reason),
+    });
+    await assert.rejects(running, (error) => error === reason);
   });
-  await assert.rejects(running, (error) => error === reason);
+}
+
+test("folds side by side, in threads of their own, are trained as one after the other", async (t) => {
+  const world = new World(seedOf("lanes", 124));
+  // Mined negatives travel to the threads too.
+  const pairs = world.triplets(80).map(([a, p]): NumberedFeedback["pairs"][number] => [a, p, "similar"]);
+  const judged = async (threads: number) => {
+    const options = { loss: "auto", epochs: 6, learningRate: 3e-3, promote: "never" } as const;
+    const task = world.task(temporaryDirectory(t), { pairs }, { threads, options });
+    const { metrics, foldSteps, tried } = await runFineTune(task);
+    return { metrics, foldSteps, tried };
+  };
+  const [one, two] = [await judged(1), await judged(2)];
+  assert.deepEqual(two.foldSteps, one.foldSteps);
+  assert.equal(two.tried?.length, one.tried?.length);
+  assert.ok(Math.abs(two.metrics.improvement.mean - one.metrics.improvement.mean) < 1e-3);
+  two.tried?.forEach(({ validation }, i) => {
+    assert.ok(Math.abs(validation - (one.tried?.[i]?.validation ?? 0)) < 1e-3);
+  });
+});
+
+test("what goes wrong in a thread of the folds fails the fine-tune with its code", async (t) => {
+  const world = new World(125);
+  const changes = { threads: 2, options: { learningRate: 1e30 } };
+  const task = world.task(temporaryDirectory(t), { triplets: world.triplets(60) }, changes);
+  await assert.rejects(runFineTune(task), {
+    code: "fine_tune_failed",
+    message: /diverged at step \d+.*smaller learningRate/,
+  });
 });
 
 async function refusal(task: FineTuneTask): Promise<string> {

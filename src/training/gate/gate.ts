@@ -1,15 +1,15 @@
-import { randomStream, STREAMS } from "../context.js";
-import { restrictLines } from "../feedback/training-lines.js";
+import { type FoldTrainers, openFoldTrainers } from "../head/fold-pool.js";
+import { type FoldSetup, setUpFolds, validationOf } from "../head/fold-training.js";
 import type { HeadContext } from "../head/head-context.js";
 import type { HeadTrainer } from "../head/head-trainer.js";
-import { type TrainedHead, type TrainingPlan, trainHead } from "../head/training-run.js";
+import type { TrainedHead, TrainingPlan } from "../head/training-run.js";
 import type { FineTuneResult, LossPoint } from "../task/fine-tune-task.js";
 import { type Decision, decide, type Looks } from "./decision.js";
 import { bestTogether } from "./early-stopping.js";
-import { assignFolds, FOLDS } from "./folds.js";
-import { Judge, type JudgeRequest, type Verdict } from "./judge.js";
-import { type Judgement, judgements } from "./judgement.js";
-import { judgingField, untouchedItems, validationField } from "./samples.js";
+import { FOLDS } from "./folds.js";
+import type { JudgeRequest, Verdict } from "./judge.js";
+import type { Judgement } from "./judgement.js";
+import { judgingField, untouchedItems } from "./samples.js";
 
 export interface GateResult extends Decision {
   /** Of the recipe that does best on all validation parts together: what to train on all feedback with. */
@@ -27,14 +27,6 @@ export interface GateResult extends Decision {
   ranksBefore: number[][];
   trainingMs: number;
   evaluatingMs: number;
-}
-
-/** What is decided before any head is trained. */
-interface FoldSetup {
-  judge: Judge;
-  judged: readonly Judgement[];
-  foldOf: ReadonlyMap<number, number>;
-  plans: readonly TrainingPlan[];
 }
 
 /** One recipe, trained in every fold. */
@@ -62,8 +54,7 @@ export async function runGate(context: HeadContext): Promise<GateResult> {
   const startedAt = performance.now();
   const perRecipe = setup.plans.reduce((sum, plan) => sum + plan.steps, 0);
   meter.begin("training", trainers.length * perRecipe + context.maximumSteps, "steps");
-  const trials: Trial[] = [];
-  for (const trainer of trainers) trials.push(await tryRecipe(context, setup, trainer));
+  const trials = await tryRecipes(context, setup);
   const best = trials.reduce((leader, trial) => (trial.gain > leader.gain ? trial : leader));
   const heads = setup.plans.map((_, fold) => bestHead(trials, fold));
   const trainedAt = performance.now();
@@ -82,48 +73,35 @@ export async function runGate(context: HeadContext): Promise<GateResult> {
   };
 }
 
-function setUpFolds(context: HeadContext): FoldSetup {
-  const { task, graph, anchors, judgedBy } = context;
-  const foldOf = assignFolds(graph, anchors, randomStream(task.seed, STREAMS.folds));
-  return {
-    judge: new Judge(context.engine, context.base, graph, context.pause),
-    judged: judgements(graph, anchors, judgedBy, randomStream(task.seed, STREAMS.judgements)),
-    foldOf,
-    plans: foldPlans(context, foldOf),
-  };
-}
-
-/** Each fold trains without itself and without the next fold, its validation part, for as many epochs as allowed. */
-function foldPlans(context: HeadContext, foldOf: ReadonlyMap<number, number>): TrainingPlan[] {
-  return Array.from({ length: FOLDS }, (_, fold) => {
-    const next = (fold + 1) % FOLDS;
-    const graph = context.graph.without((item) => foldOf.get(item) === fold || foldOf.get(item) === next);
-    const lines = restrictLines(context.lines, graph);
-    const steps = Math.ceil((context.maximumSteps * lines.length) / context.lines.length);
-    return { graph, lines, steps, stream: STREAMS.fold + fold };
-  });
-}
-
 /** More feedback bears, and needs, more steps: the same number of passes. */
 function stepsOnAll(steps: number, plan: TrainingPlan | undefined, context: HeadContext): number {
   if (plan === undefined || plan.lines.length === 0) return 0;
   return Math.min(context.maximumSteps, Math.round((steps * context.lines.length) / plan.lines.length));
 }
 
-/** One head a fold, early stopping by the next fold. */
-async function tryRecipe(context: HeadContext, setup: FoldSetup, trainer: HeadTrainer): Promise<Trial> {
-  const { judge, judged, foldOf, plans } = setup;
-  const field = validationField(context);
-  const heads: TrainedHead[] = [];
-  const curves = [];
-  for (const [fold, plan] of plans.entries()) {
-    const next = (fold + 1) % FOLDS;
-    const validation = { judge, field, judgements: judged.filter(({ anchor }) => foldOf.get(anchor) === next) };
-    const head = await trainHead(context, trainer, plan, validation);
-    heads.push(head);
-    curves.push({ curve: head.curve, plannedSteps: plan.steps, anchors: validation.judgements.length });
+async function tryRecipes(context: HeadContext, setup: FoldSetup): Promise<Trial[]> {
+  const folds = openFoldTrainers(context, setup);
+  try {
+    return await Promise.all(context.trainers.map((_, recipe) => tryRecipe(context, setup, recipe, folds)));
+  } finally {
+    await folds.close();
   }
-  return { trainer, heads, ...bestTogether(curves) };
+}
+
+/** One head a fold. */
+async function tryRecipe(
+  { trainers }: HeadContext,
+  setup: FoldSetup,
+  recipe: number,
+  folds: FoldTrainers,
+): Promise<Trial> {
+  const heads = await Promise.all(setup.plans.map((_, fold) => folds.train(recipe, fold)));
+  const curves = setup.plans.map(({ steps }, fold) => ({
+    curve: heads[fold]?.curve ?? [],
+    plannedSteps: steps,
+    anchors: validationOf(setup, fold).length,
+  }));
+  return { trainer: trainers[recipe] as HeadTrainer, heads, ...bestTogether(curves) };
 }
 
 /** The head that a fold's own validation part likes best; the first of several that it likes alike. */

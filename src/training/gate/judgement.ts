@@ -17,7 +17,7 @@ export type JudgedRelation = "similar" | "dissimilar";
 /** Fewer anchors than this cannot make five folds whose pooled bound means anything. */
 export const MINIMUM_ANCHORS = 10;
 /** More anchors hardly narrow the bound, and each costs a scan of the collection. */
-const MAXIMUM_ANCHORS = 2_500;
+export const MAXIMUM_ANCHORS = 2_500;
 const MAXIMUM_TARGETS = 8;
 
 /** Every item that can be judged: said to be an anchor of something similar, or, without any such, carrying a mark. */

@@ -4,6 +4,7 @@ import { type FineTuneContext, openContext, randomStream, STREAMS } from "../con
 import { TfjsHeadTrainer } from "../engines/tfjs/tfjs-head-trainer.js";
 import type { Recipe } from "../losses/recipe.js";
 import { recipesToTry } from "../losses/recipes.js";
+import type { NegativeMiner } from "../miners/negative-miner.js";
 import type { FineTuneTask } from "../task/fine-tune-task.js";
 import type { FineTuneHooks } from "../task/hooks.js";
 import { identityWeights } from "./head.js";
@@ -20,9 +21,13 @@ export interface HeadContext extends FineTuneContext {
   maximumSteps: number;
 }
 
-/** @throws as `openContext`; engine_unavailable */
-export async function openHeadContext(task: FineTuneTask, hooks: FineTuneHooks): Promise<HeadContext> {
-  const context = await openContext(task, hooks);
+/** @param mined see `openContext`. @throws as `openContext`; engine_unavailable */
+export async function openHeadContext(
+  task: FineTuneTask,
+  hooks: FineTuneHooks,
+  mined?: NegativeMiner,
+): Promise<HeadContext> {
+  const context = await openContext(task, hooks, mined);
   const { graph, lines, miner, options, active, base } = context;
   const sampler = new BatchSampler(graph, lines, miner, options, randomStream(task.seed, STREAMS.refit));
   const trainers: HeadTrainer[] = [];

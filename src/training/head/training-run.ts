@@ -12,6 +12,13 @@ import type { LossPoint } from "../task/fine-tune-task.js";
 import type { HeadContext } from "./head-context.js";
 import type { HeadTrainer } from "./head-trainer.js";
 
+/** What a training needs of the fine-tune that it belongs to. */
+export interface TrainingContext
+  extends Pick<HeadContext, "base" | "miner" | "options" | "start" | "task" | "judgedBy" | "pause"> {
+  /** Told of each step, and of planned ones that are not made. */
+  meter: { advance(steps: number): void; drop(steps: number): void };
+}
+
 /** What to train on, and for how long. */
 export interface TrainingPlan {
   /** What is known. */
@@ -48,7 +55,7 @@ const PATIENCE = 5;
  * @throws fine_tune_failed when the loss or the weights are no finite numbers any more
  */
 export async function trainHead(
-  context: HeadContext,
+  context: TrainingContext,
   trainer: HeadTrainer,
   plan: TrainingPlan,
   validation?: Validation,
@@ -99,7 +106,7 @@ export async function trainHead(
 }
 
 /** A function that tells the mean gain of given weights on the validation part, from the start of the training on. */
-async function lookout(context: HeadContext, { judge, judgements, field }: Validation) {
+async function lookout(context: TrainingContext, { judge, judgements, field }: Validation) {
   const before = await judge.look(context.start, field, { judgements });
   return async (weights: Float32Array): Promise<number> => {
     const after = await judge.look(weights, field, { judgements });

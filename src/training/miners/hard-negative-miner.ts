@@ -23,9 +23,20 @@ const MAXIMUM_ANCHORS = 4_096;
 /** How many of the hardest candidates a line draws its negative from. */
 const CHOICES = 4;
 
+/** Candidates by anchor and positive, as another thread can be given them. */
+export type MinedEntries = readonly (readonly [pair: string, candidates: readonly number[]])[];
+
 /** Hard negatives by anchor and positive. */
 export class MinedNegatives implements NegativeMiner {
-  readonly #candidates = new Map<string, readonly number[]>();
+  readonly #candidates: Map<string, readonly number[]>;
+
+  constructor(entries: MinedEntries = []) {
+    this.#candidates = new Map(entries);
+  }
+
+  entries(): MinedEntries {
+    return [...this.#candidates];
+  }
 
   /** Items near the anchor in the untuned embedding, nearest first, whoever they are; empty where none was mined. */
   of(anchor: number, positive: number): readonly number[] {
