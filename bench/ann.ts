@@ -5,7 +5,15 @@ import { findTunedBuild, type Hnswlib, loadHnswlib } from "../src/index/hnswlib.
 import { openExactIndex, openHnswIndex } from "../src/index/index.js";
 import { encodeFloat32 } from "../src/vector/index.js";
 import { loadAnnData } from "./ann/data.js";
-import { bareSystem, type FilledIndex, indexSystem, type Pass, type System, takeTurns } from "./ann/systems.js";
+import {
+  type Build,
+  bareSystem,
+  type FilledIndex,
+  indexSystem,
+  type Pass,
+  type System,
+  takeTurns,
+} from "./ann/systems.js";
 import { readArgs } from "./support/args.js";
 import { mean, percentile } from "./support/percentile.js";
 import { Report, type Row } from "./support/report.js";
@@ -71,15 +79,19 @@ async function exactLabels(): Promise<Set<number>[]> {
 }
 
 function bareSystems(): System[] {
-  const builds: [string, Hnswlib][] = [["hnswlib-node", createRequire(import.meta.url)("hnswlib-node") as Hnswlib]];
+  const give = (row: Float32Array) => Array.from(row);
+  const stock = createRequire(import.meta.url)("hnswlib-node") as Hnswlib;
+  const builds: Build[] = [{ name: "hnswlib-node", hnswlib: stock, give }];
   const { hnswlib, march } = loadHnswlib(findTunedBuild());
   if (march === undefined)
     report.note("the set-up made no build of hnswlib-node of its own: there is nothing to compare");
-  else builds.push([`hnswlib-node, ${march}`, hnswlib]);
+  else builds.push({ name: `hnswlib-node, ${march}`, hnswlib, give });
+  if (hnswlib.takesFloat32Array)
+    builds.push({ name: `hnswlib-node, ${march}, Float32Array`, hnswlib, give: (row) => row });
   const parameters = { m: args.m, efConstruction: args.efConstruction };
-  return builds.map(([name, lib]) => {
-    report.note(`building the graph of ${name}`);
-    return bareSystem(name, lib, data, parameters, args.k);
+  return builds.map((build) => {
+    report.note(`building the graph of ${build.name}`);
+    return bareSystem(build, data, parameters, args.k);
   });
 }
 

@@ -1,4 +1,4 @@
-import type { Hnswlib } from "../../src/index/hnswlib.js";
+import type { GivenVector, Hnswlib } from "../../src/index/hnswlib.js";
 import type { VectorIndex } from "../../src/index/index.js";
 import { rowsOf } from "../support/clustered-vectors.js";
 import type { AnnData } from "./data.js";
@@ -31,14 +31,26 @@ interface GraphParameters {
   efConstruction: number;
 }
 
+/** A build of hnswlib-node and how it is given vectors. */
+export interface Build {
+  name: string;
+  hnswlib: Hnswlib;
+  give(row: Float32Array): GivenVector;
+}
+
 /** A graph of hnswlib-node, built and searched on this thread. */
-export function bareSystem(name: string, lib: Hnswlib, data: AnnData, parameters: GraphParameters, k: number): System {
+export function bareSystem(
+  { name, hnswlib, give }: Build,
+  data: AnnData,
+  parameters: GraphParameters,
+  k: number,
+): System {
   const rows = rowsOf(data.rows, data.dimensions);
-  const queries = rowsOf(data.queries, data.dimensions).map((query) => Array.from(query));
-  const graph = new lib.HierarchicalNSW("ip", data.dimensions);
+  const queries = rowsOf(data.queries, data.dimensions).map(give);
+  const graph = new hnswlib.HierarchicalNSW("ip", data.dimensions);
   graph.initIndex({ maxElements: rows.length, ...parameters });
   const started = performance.now();
-  for (const [label, row] of rows.entries()) graph.addPoint(Array.from(row), label);
+  for (const [label, row] of rows.entries()) graph.addPoint(give(row), label);
   const addsPerSecond = (rows.length / (performance.now() - started)) * 1000;
   const search = async (efSearch: number) => {
     graph.setEf(efSearch);
