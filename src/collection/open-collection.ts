@@ -77,7 +77,7 @@ export async function openCollectionState(record: CollectionRecord, parts: OpenP
   const content = new ContentStore(directory, storage.durability);
   let sequence = Number((await tables.state.get(SEQUENCE_KEY)) ?? 0);
   await tables.items.scan((id, item) => {
-    table.set(id, item.label, item.contentSequence);
+    table.set(id, item.label, item.contentSequence, item.payload !== null);
     if (item.image !== undefined) content.retain(item.image.hash);
     payloads.set(item.label, item.payload);
     sequence = Math.max(sequence, item.sequence);

@@ -21,7 +21,7 @@ test("images are read in parts of some 16 MiB, each once, and what is gone is le
   for (const [label, bytes] of images.entries()) {
     const image = { hash: contentHash(bytes), type: "image/png" };
     const sequence = label + 1;
-    table.set(`i${label}`, label, sequence);
+    table.set(`i${label}`, label, sequence, false);
     await storage.write([
       tables.items.put(`i${label}`, { label, sequence, contentSequence: sequence, image, payload: null }),
     ]);

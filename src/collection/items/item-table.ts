@@ -1,7 +1,7 @@
 import { Bitmap } from "../../index/index.js";
 
 /**
- * The live items in memory: id to label and back, and when its content was set. It is rebuilt from Level on open and changed
+ * The live items in memory: id to label and back, when its content was set, and whether it has a payload. It is rebuilt from Level on open and changed
  * only after a commit, so it always shows what is on disk. About 100 bytes an item beside the id itself.
  */
 export class ItemTable {
@@ -10,6 +10,8 @@ export class ItemTable {
   private readonly labels = new Map<string, number>();
   private readonly ids: (string | undefined)[] = [];
   private contentSequences = new Float64Array(1024);
+  /** Bit `label` is set when the item has a payload. */
+  private readonly payloads = new Bitmap();
 
   get count(): number {
     return this.labels.size;
@@ -34,7 +36,12 @@ export class ItemTable {
     return label === undefined ? undefined : this.contentSequenceOf(label);
   }
 
-  set(id: string, label: number, contentSequence: number): void {
+  /** Whether the item under `label` has a payload; for one that has none, its record need not be read. */
+  hasPayload(label: number): boolean {
+    return this.payloads.has(label);
+  }
+
+  set(id: string, label: number, contentSequence: number, hasPayload: boolean): void {
     const before = this.labels.get(id);
     if (before !== undefined && before !== label) this.drop(before);
     this.grow(label + 1);
@@ -42,6 +49,8 @@ export class ItemTable {
     this.ids[label] = id;
     this.contentSequences[label] = contentSequence;
     this.live.set(label);
+    if (hasPayload) this.payloads.set(label);
+    else this.payloads.clear(label);
   }
 
   remove(id: string): void {
@@ -76,6 +85,7 @@ export class ItemTable {
   private drop(label: number): void {
     this.ids[label] = undefined;
     this.live.clear(label);
+    this.payloads.clear(label);
   }
 
   private grow(size: number): void {

@@ -127,7 +127,7 @@ export class ItemWriter {
       }
       if (record === undefined) table.remove(id);
       else {
-        table.set(id, record.label, record.contentSequence);
+        table.set(id, record.label, record.contentSequence, record.payload !== null);
         payloads.set(record.label, record.payload);
       }
     }

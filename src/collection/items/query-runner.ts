@@ -1,4 +1,4 @@
-import type { Filter, Hit, QueryBatchResult, QueryResult, WithVector } from "../../../schemas/index.js";
+import type { Filter, Hit, Payload, QueryBatchResult, QueryResult, WithVector } from "../../../schemas/index.js";
 import { AttuneError } from "../../errors/index.js";
 import type { Bitmap, SearchHits } from "../../index/index.js";
 import { metricOf, readVector } from "../../vector/index.js";
@@ -137,35 +137,42 @@ export class QueryRunner {
   }
 
   private async show(hits: SearchHits, { query, k, self }: Prepared, generation: LiveGeneration): Promise<Hit[]> {
-    const space = metricOf(this.state.rules.metric);
+    const { table, rules } = this.state;
+    const space = metricOf(rules.metric);
     const found: (Hit & { label: number })[] = [];
-    hits.labels.forEach((label, i) => {
-      const id = this.state.table.idOf(label);
-      const distance = hits.distances[i] ?? Number.NaN;
+    for (let i = 0; i < hits.labels.length; i++) {
+      const label = hits.labels[i] as number;
+      const id = table.idOf(label);
+      const distance = hits.distances[i] as number;
       const score = space.score(distance);
-      if (id === undefined || label === self || (query.minScore !== undefined && score < query.minScore)) return;
+      if (id === undefined || label === self || (query.minScore !== undefined && score < query.minScore)) continue;
       found.push({ id, score, distance, label });
-    });
+    }
     found.sort((a, b) => a.distance - b.distance || compareIds(a.id, b.id));
-    const shown = found.slice(0, k);
-    if (query.withPayload !== false) this.addPayloads(shown);
+    if (found.length > k) found.length = k;
+    const shown: Hit[] = found.map(({ id, score, distance, label }) =>
+      query.withPayload === false
+        ? { id, score, distance }
+        : { id, score, distance, payload: this.payloadOf(id, label) },
+    );
     const { withVector = false } = query;
-    if (withVector !== false) await this.addVectors(shown, withVector, generation);
-    return shown.map(({ label: _, ...hit }) => hit);
+    if (withVector !== false) await this.addVectors(shown, found, withVector, generation);
+    return shown;
   }
 
   /** Read on this thread: ten cached records take 40 us so, and four times as long through the thread pool. */
-  private addPayloads(hits: Hit[]): void {
-    for (const hit of hits) hit.payload = this.state.tables.items.getSync(hit.id)?.payload ?? null;
+  private payloadOf(id: string, label: number): Payload | null {
+    return this.state.table.hasPayload(label) ? (this.state.tables.items.getSync(id)?.payload ?? null) : null;
   }
 
   private async addVectors(
-    hits: (Hit & { label: number })[],
+    hits: Hit[],
+    labels: readonly { label: number }[],
     form: WithVector,
     { space }: LiveGeneration,
   ): Promise<void> {
     const { dimensions } = this.state.rules;
-    const rows = await space.rows.read(hits.map(({ label }) => label));
+    const rows = await space.rows.read(labels.map(({ label }) => label));
     hits.forEach((hit, i) => {
       hit.vector = shownVector(rows, i, dimensions, form);
     });
