@@ -7,7 +7,7 @@ import type { Judgement } from "../../src/training/gate/judgement.js";
 import { identityWeights } from "../../src/training/head/head.js";
 import { mineHardNegatives } from "../../src/training/miners/hard-negative-miner.js";
 import { BaseRows } from "../../src/training/rows/base-rows.js";
-import { MemoryRows } from "../../src/training/rows/row-files.js";
+import { MemoryRows, RowsAt } from "../../src/training/rows/row-files.js";
 import type { Metric } from "../../src/vector/metric.js";
 import { Random } from "../../src/vector/random.js";
 import { seedOf } from "../support/seed.js";
@@ -90,6 +90,40 @@ for (const metric of ["cosine", "euclidean"] as const) {
       const [a, p, n] = triplets[i]!;
       assert.equal(positive < negative, distance(a, p) < distance(a, n));
     });
+  });
+
+  test(`many targets and triplets, ranked among some of the items, under ${metric}`, async () => {
+    const random = new Random(seedOf(`many ranks ${metric}`, 111));
+    const rows = randomRows(random, ITEMS);
+    const base = new BaseRows(new MemoryRows(rows, D), new MemoryRows(new Float32Array(0), D), D, metric, random);
+    const any = (count: number) => Array.from({ length: count }, () => random.integer(ITEMS));
+    // More of both than go through the runtime at once.
+    const judgements = any(180).map((anchor): Judgement => ({ anchor, targets: any(8) }));
+    const triplets = Array.from({ length: 500 }, () => any(3) as unknown as readonly [number, number, number]);
+    const positions = Uint32Array.from({ length: ITEMS }, (_, item) => item).filter(() => random.uniform() < 0.3);
+    const places = new Map(Array.from(positions, (item, place) => [item, place]));
+    const field = { rows: new RowsAt(base, positions), positionOf: (item: number) => places.get(item) ?? -1 };
+    const engine = await Engine.open({ dimensions: D, metric, provider: "cpu", threads: 1 });
+    const judge = new Judge(engine, base, new FeedbackGraph(NO_FEEDBACK), noPause);
+    const look = await judge.look(identityWeights(D), field, { judgements, triplets });
+    await engine.close();
+
+    const embedded = naiveHead(rows, identityWeights(D));
+    const distance = (a: number, b: number) => naiveDistance(metric, embedded[a]!, embedded[b]!);
+    judgements.forEach(({ anchor, targets }, j) => {
+      targets.forEach((target, t) => {
+        const others = [...positions].filter((item) => item !== anchor && item !== target);
+        const rank = 1 + others.filter((item) => distance(anchor, item) < distance(anchor, target)).length;
+        const found = look.ranks[j]![t]!;
+        assert.ok(Math.abs(found - rank) <= 1, `${anchor} to ${target}: rank ${found}, expected ${rank}`);
+      });
+    });
+    assert.equal(look.triplets.length, triplets.length);
+    const agreeing = look.triplets.filter(({ positive, negative }, i) => {
+      const [a, p, n] = triplets[i]!;
+      return positive < negative === distance(a, p) < distance(a, n);
+    });
+    assert.ok(agreeing.length >= triplets.length - 1, `${agreeing.length} of ${triplets.length} triplets in order`);
   });
 
   test(`mined negatives under ${metric} are the nearest below 95% of the positive's similarity`, async () => {
