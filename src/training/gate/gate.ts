@@ -82,26 +82,21 @@ function stepsOnAll(steps: number, plan: TrainingPlan | undefined, context: Head
 async function tryRecipes(context: HeadContext, setup: FoldSetup): Promise<Trial[]> {
   const folds = openFoldTrainers(context, setup);
   try {
-    return await Promise.all(context.trainers.map((_, recipe) => tryRecipe(context, setup, recipe, folds)));
+    return await Promise.all(context.trainers.map((trainer, recipe) => tryRecipe(trainer, setup, recipe, folds)));
   } finally {
     await folds.close();
   }
 }
 
 /** One head a fold. */
-async function tryRecipe(
-  { trainers }: HeadContext,
-  setup: FoldSetup,
-  recipe: number,
-  folds: FoldTrainers,
-): Promise<Trial> {
+async function tryRecipe(trainer: HeadTrainer, setup: FoldSetup, recipe: number, folds: FoldTrainers): Promise<Trial> {
   const heads = await Promise.all(setup.plans.map((_, fold) => folds.train(recipe, fold)));
   const curves = setup.plans.map(({ steps }, fold) => ({
     curve: heads[fold]?.curve ?? [],
     plannedSteps: steps,
     anchors: validationOf(setup, fold).length,
   }));
-  return { trainer: trainers[recipe] as HeadTrainer, heads, ...bestTogether(curves) };
+  return { trainer, heads, ...bestTogether(curves) };
 }
 
 /** The head that a fold's own validation part likes best; the first of several that it likes alike. */
