@@ -186,7 +186,7 @@ export type FineTunePlan = Static<typeof FineTunePlan>;
 
 const Figures = Type.Record(Type.String(), Type.Number());
 
-const logRank = "Mean natural logarithm of the positives' rank among all items; smaller is better.";
+const logRank = "Mean natural logarithm of the positives' rank (see rankedAmong); smaller is better.";
 
 export const LabelReport = Type.Object({
   label: Type.String(),

@@ -17,7 +17,7 @@ export interface FoldTrainers {
 
 /**
  * Trainings of folds have nothing to do with one another, so on the CPU each takes a thread for itself, with as many side by side as there are
- * threads: a step of a head is too short for two threads to share (128 x 512 x 512 products, and waiting for each other after each).
+ * threads: a step of a head is too short for two threads to share (192 x 512 x 512 products, and waiting for each other after each).
  */
 export function openFoldTrainers(context: HeadContext, setup: FoldSetup): FoldTrainers {
   const lanes = lanesOf(context);

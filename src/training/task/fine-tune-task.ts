@@ -75,7 +75,7 @@ export interface FineTunePlan {
 
 /** How held-out feedback fares in one embedding; means over the judged anchors. */
 export interface FeedbackMetrics {
-  /** Mean natural logarithm of the positives' rank among all items (smaller is better; larger where `judgedBy` is `dissimilar`). */
+  /** Mean natural logarithm of the positives' rank among `rankedAmong` items (smaller is better; larger where `judgedBy` is `dissimilar`). */
   logRank: number;
   /** Share of given triplets (and of positive and marked dissimilar of one anchor) in the right order; 0 when none is held out. */
   tripletAccuracy: number;
