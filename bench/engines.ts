@@ -51,7 +51,7 @@ async function measure(engine: string): Promise<Row> {
   const elapsed: number[] = [];
   for (let step = 0; step < WARM_UP + steps; step++) {
     const started = performance.now();
-    await training.step(batchOfRows(batchSize), base);
+    await training.advance([batchOfRows(batchSize)], base);
     if (step >= WARM_UP) elapsed.push(performance.now() - started);
   }
   training.release();

@@ -16,6 +16,7 @@ export {
   trainableWeights,
   withInitializers,
 } from "./import/index.js";
+export { type ScanOptions, scanModel } from "./scan.js";
 export type { Dimension, Shape } from "./shape.js";
 export {
   type Attributes,

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { AttuneError } from "../errors/index.js";
 import { meanOf } from "../evaluation/index.js";
+import { allFinite } from "../vector/maths.js";
 import { randomStream, STREAMS } from "./context.js";
 import { runEncoderFineTune } from "./encoder/run-encoder-fine-tune.js";
 import { checkpointInterval } from "./gate/early-stopping.js";
@@ -139,12 +140,4 @@ async function requireFinite(rows: RowSource, dimensions: number, pause: () => P
     }
     await pause();
   }
-}
-
-/** A plain loop: `every` calls a function for each of what may be a thousand million numbers. */
-function allFinite(numbers: Float32Array): boolean {
-  let zero = 0;
-  // Nothing but what is not finite gives anything else than 0.
-  for (let i = 0; i < numbers.length; i++) zero += (numbers[i] as number) * 0;
-  return zero === 0;
 }

@@ -87,3 +87,11 @@ export function normalise(vector: Float32Array): Float32Array {
   normaliseRows(copy, copy.length);
   return copy;
 }
+
+/** Whether no number is infinite or none. A plain loop: `every` calls a function for each of what may be a thousand million numbers. */
+export function allFinite(numbers: Float32Array): boolean {
+  let zero = 0;
+  // Nothing but what is not finite gives anything else than 0.
+  for (let i = 0; i < numbers.length; i++) zero += (numbers[i] as number) * 0;
+  return zero === 0;
+}

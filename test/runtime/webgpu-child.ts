@@ -159,7 +159,8 @@ const SCENARIOS: Record<string, Scenario> = {
       const base = new BaseRows(rows, none, dimensions, "cosine", random);
       const training = trainer.start(identityWeights(dimensions));
       const losses: number[] = [];
-      for (let step = 0; step < 3; step++) losses.push(await training.step(lineBatch(random, items, lines), base));
+      for (let step = 0; step < 3; step++)
+        losses.push(...(await training.advance([lineBatch(random, items, lines)], base)));
       const weights = Array.from(await training.weights());
       training.release();
       await trainer.close();

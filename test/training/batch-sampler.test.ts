@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { padBatch } from "../../src/training/batches/batch.js";
+import { stackBatches } from "../../src/training/batches/batch.js";
 import { BatchSampler } from "../../src/training/batches/batch-sampler.js";
 import { FeedbackGraph } from "../../src/training/feedback/feedback-graph.js";
 import { restrictLines, trainingLines } from "../../src/training/feedback/training-lines.js";
@@ -52,7 +52,7 @@ test("batches hold few lines of a component, each item once, and no negative fro
           );
         for (const [j, item] of items.entries()) assert.equal(line[j], component[item] === component[anchor] ? 0 : 1);
       });
-      const padded = padBatch({ items, anchors, positives, negatives }, 8, 24);
+      const padded = stackBatches([{ items, anchors, positives, negatives }], 8, 24);
       for (let i = 0; i < 8; i++) {
         for (let j = 0; j < 24; j++) {
           const expected = i < anchors.length && j < width ? negatives[i * width + j] : 0;

@@ -50,7 +50,7 @@ async function train(trainer: HeadTrainer, seed: number, steps: number) {
   const base = rowsOf(random);
   const training = trainer.start(identityWeights(D));
   const losses: number[] = [];
-  while (training.steps < steps) losses.push(await training.step(randomBatch(random), base));
+  while (training.steps < steps) losses.push(...(await training.advance([randomBatch(random)], base)));
   const weights = await training.weights();
   training.release();
   return { losses, weights };
@@ -84,7 +84,7 @@ test("the same seed gives the same head again, and no tensor is left behind", as
   const training = trainer.start(identityWeights(D));
   const counts = new Set<number>();
   for (let step = 0; step < 3; step++) {
-    await training.step(randomBatch(random), base);
+    await training.advance([randomBatch(random)], base);
     counts.add(tf.memory().numTensors);
   }
   assert.deepEqual([...counts], [before + 3], "the head and its two moments");

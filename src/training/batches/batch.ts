@@ -49,22 +49,25 @@ export function batchOf(graph: FeedbackGraph, lines: readonly BatchLine[]): Batc
 }
 
 /**
- * The same batch with a given number of anchors and rows, for a step of fixed shapes: filling rows hold no item, and filling
- * anchors have no negative, which leaves them out.
+ * Batches one after the other, each with a given number of anchors and rows, for steps of fixed shapes: filling rows hold no item, and
+ * filling anchors have no negative, which leaves them out. Of k batches: `items` k x rows, `anchors` and `positives` k x anchors,
+ * `negatives` k x anchors x rows.
  */
-export function padBatch(batch: Batch, anchors: number, rows: number): Batch {
-  const width = batch.items.length;
-  const padded: Batch = {
-    items: new Int32Array(rows).fill(-1),
-    anchors: new Int32Array(anchors),
-    positives: new Int32Array(anchors),
-    negatives: new Float32Array(anchors * rows),
+export function stackBatches(batches: readonly Batch[], anchors: number, rows: number): Batch {
+  const stack: Batch = {
+    items: new Int32Array(batches.length * rows).fill(-1),
+    anchors: new Int32Array(batches.length * anchors),
+    positives: new Int32Array(batches.length * anchors),
+    negatives: new Float32Array(batches.length * anchors * rows),
   };
-  padded.items.set(batch.items);
-  padded.anchors.set(batch.anchors);
-  padded.positives.set(batch.positives);
-  for (let at = 0; at < batch.anchors.length; at++) {
-    padded.negatives.set(batch.negatives.subarray(at * width, (at + 1) * width), at * rows);
-  }
-  return padded;
+  batches.forEach((batch, k) => {
+    stack.items.set(batch.items, k * rows);
+    stack.anchors.set(batch.anchors, k * anchors);
+    stack.positives.set(batch.positives, k * anchors);
+    const width = batch.items.length;
+    for (let at = 0; at < batch.anchors.length; at++) {
+      stack.negatives.set(batch.negatives.subarray(at * width, (at + 1) * width), (k * anchors + at) * rows);
+    }
+  });
+  return stack;
 }

@@ -1,4 +1,4 @@
-import type { ProviderChoice, Session, Tensor } from "../../runtime/index.js";
+import type { Provider, ProviderChoice, Session, Tensor } from "../../runtime/index.js";
 import { openSession } from "../../runtime/index.js";
 import type { Metric } from "../../vector/metric.js";
 import { closenessModel, embeddingModel, isIdentity, preparationModel } from "../head/head.js";
@@ -53,7 +53,7 @@ export class Engine {
     });
   }
 
-  get provider(): string {
+  get provider(): Provider {
     return this.#embedding.provider;
   }
 

@@ -54,7 +54,7 @@ export async function openHeadContext(
 }
 
 function openTrainer(
-  { task, options, provider }: FineTuneContext,
+  { task, options, engine }: FineTuneContext,
   recipe: Recipe,
   batchSize: number,
 ): Promise<HeadTrainer> {
@@ -62,7 +62,7 @@ function openTrainer(
   return Trainer.open({
     dimensions: task.dimensions,
     metric: task.metric,
-    provider,
+    provider: engine.provider,
     threads: task.threads,
     recipe,
     batchNegatives: options.batchNegatives,

@@ -17,8 +17,8 @@ export interface HeadTrainerOptions extends EngineOptions {
 export interface HeadTraining {
   /** Steps made. */
   readonly steps: number;
-  /** One step on one batch of rows of `base`; resolves with the loss before the step. */
-  step(batch: Batch, base: BaseRows): Promise<number>;
+  /** One step on each of some batches of rows of `base`, at most `stepsAtOnce`; resolves with the loss before each step. */
+  advance(batches: readonly Batch[], base: BaseRows): Promise<number[]>;
   /** The weights (d x d) now, as a copy. */
   weights(): Promise<Float32Array>;
   /** Frees what the engine holds for it. */
@@ -30,6 +30,8 @@ export interface HeadTrainer {
   /** ONNX Runtime's provider, or TensorFlow.js's backend. */
   readonly provider: string;
   readonly options: HeadTrainerOptions;
+  /** Steps that are best made in one call. */
+  readonly stepsAtOnce: number;
   /** Begins a training at given weights (d x d). */
   start(weights: Float32Array): HeadTraining;
   close(): Promise<void>;

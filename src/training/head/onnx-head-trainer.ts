@@ -1,38 +1,50 @@
 import { HeldTensor, openSession, type Session, type Tensor } from "../../runtime/index.js";
-import { type Batch, padBatch } from "../batches/batch.js";
+import { type Batch, stackBatches } from "../batches/batch.js";
 import { floats, tensor } from "../engines/engine.js";
 import { LOSSES } from "../losses/index.js";
 import { adamWFactors } from "../optimizer/adam-w.js";
 import type { BaseRows } from "../rows/base-rows.js";
 import { identityWeights } from "./head.js";
 import { type HeadTrainer, type HeadTrainerOptions, type HeadTraining, rowCapacity } from "./head-trainer.js";
-import { stepModel } from "./step-graph.js";
+import { STATE, stepModel, stepsModel } from "./step-graph.js";
 
-const HELD = ["nextDeviation", "nextMean", "nextVariance"] as const;
+const HELD = Object.values(STATE);
 
-/** Trains heads on ONNX Runtime: a step is one run of one graph. */
+/** Bytes of rows that go through the runtime in one run. */
+const RUN_BYTES = 8 * 1024 * 1024;
+
+/** Steps of one run on the CPU. Other providers make one: none was seen to keep the state of several steps on its device. */
+export function stepsOfRun({ dimensions, batchSize, provider }: HeadTrainerOptions): number {
+  return provider === "cpu" ? Math.max(1, Math.floor(RUN_BYTES / (4 * rowCapacity(batchSize) * dimensions))) : 1;
+}
+
+/** Trains heads on ONNX Runtime: steps are one run of one graph. */
 export class OnnxHeadTrainer implements HeadTrainer {
   readonly options: HeadTrainerOptions;
   readonly #session: Session;
-  /** The rows of the batch at hand: made once, since a fresh block for every step keeps the garbage collector busy. */
+  /** The rows of the batches at hand: made once, since a fresh block for every run keeps the garbage collector busy. */
   readonly #rows: Float32Array;
 
   private constructor(options: HeadTrainerOptions, session: Session) {
     this.options = options;
     this.#session = session;
-    this.#rows = new Float32Array(rowCapacity(options.batchSize) * options.dimensions);
+    this.#rows = new Float32Array(this.stepsAtOnce * rowCapacity(options.batchSize) * options.dimensions);
   }
 
   static async open(options: HeadTrainerOptions): Promise<OnnxHeadTrainer> {
     const { dimensions, batchSize, metric, provider, threads, batchNegatives, recipe } = options;
     const loss = LOSSES[recipe.loss];
-    const rows = rowCapacity(batchSize);
-    const model = stepModel({ dimensions, batchSize, rows, metric, loss, batchNegatives });
+    const graph = { dimensions, batchSize, rows: rowCapacity(batchSize), metric, loss, batchNegatives };
+    const model = stepsOfRun(options) > 1 ? stepsModel(graph) : stepModel(graph);
     return new OnnxHeadTrainer(options, await openSession(model, { provider, threads, hold: HELD }));
   }
 
   get provider(): string {
     return this.#session.provider;
+  }
+
+  get stepsAtOnce(): number {
+    return stepsOfRun(this.options);
   }
 
   start(weights: Float32Array): HeadTraining {
@@ -44,12 +56,12 @@ export class OnnxHeadTrainer implements HeadTrainer {
   }
 }
 
-/** The head's deviation from the identity and AdamW's moments stay in the runtime's tensors between steps. */
+/** The head's deviation from the identity and AdamW's moments stay in the runtime's tensors between runs. */
 class OnnxHeadTraining implements HeadTraining {
   readonly #options: HeadTrainerOptions;
   readonly #session: Session;
   readonly #rows: Float32Array;
-  #state: Record<"deviation" | "mean" | "variance", Tensor | HeldTensor>;
+  #state: Record<keyof typeof STATE, Tensor | HeldTensor>;
   #steps = 0;
 
   constructor(options: HeadTrainerOptions, session: Session, rows: Float32Array, weights: Float32Array) {
@@ -67,35 +79,13 @@ class OnnxHeadTraining implements HeadTraining {
     return this.#steps;
   }
 
-  async step(batch: Batch, base: BaseRows): Promise<number> {
-    const { dimensions: d, batchSize: n, recipe, identityPenalty } = this.#options;
-    const capacity = rowCapacity(n);
-    const { items, anchors, positives, negatives } = padBatch(batch, n, capacity);
-    const rows = this.#rows;
-    items.forEach((item, row) => {
-      if (item >= 0) base.readRow(item, rows, row);
-      else rows.fill(0, row * d, (row + 1) * d);
-    });
-    const factors = adamWFactors(this.#steps + 1, recipe.learningRate, identityPenalty);
-    const feeds = {
-      rows: tensor(rows, [capacity, d]),
-      anchors: positions(anchors),
-      positives: positions(positives),
-      negatives: tensor(negatives, [n, capacity]),
-      ...this.#state,
-      margin: scalar(recipe.margin),
-      temperature: scalar(recipe.temperature),
-      stepSize: scalar(factors.stepSize),
-      epsilon: scalar(factors.epsilon),
-      keep: scalar(factors.keep),
-    };
-    const { tensors, held } = await this.#session.runHolding(feeds, HELD);
-    this.release();
-    const [deviation, mean, variance] = HELD.map((name) => held[name]);
-    if (!deviation || !mean || !variance) throw new Error("The training step did not give all of its state");
-    this.#state = { deviation, mean, variance };
-    this.#steps++;
-    return floats(tensors, "loss")[0] ?? Number.NaN;
+  async advance(batches: readonly Batch[], base: BaseRows): Promise<number[]> {
+    const atOnce = stepsOfRun(this.#options);
+    const losses: number[] = [];
+    for (let first = 0; first < batches.length; first += atOnce) {
+      losses.push(...(await this.#run(batches.slice(first, first + atOnce), base)));
+    }
+    return losses;
   }
 
   async weights(): Promise<Float32Array> {
@@ -109,12 +99,52 @@ class OnnxHeadTraining implements HeadTraining {
   release(): void {
     for (const part of Object.values(this.#state)) if (part instanceof HeldTensor) part.release();
   }
+
+  async #run(batches: readonly Batch[], base: BaseRows): Promise<Float32Array> {
+    const { dimensions: d, batchSize: n, recipe, identityPenalty } = this.#options;
+    const capacity = rowCapacity(n);
+    const { items, anchors, positives, negatives } = stackBatches(batches, n, capacity);
+    const rows = this.#rows.subarray(0, items.length * d);
+    items.forEach((item, row) => {
+      if (item < 0) rows.fill(0, row * d, (row + 1) * d);
+      else base.readRow(item, rows, row);
+    });
+    const factors = batches.map((_, i) => adamWFactors(this.#steps + i + 1, recipe.learningRate, identityPenalty));
+    // A model of one step has no dimension for the steps.
+    const lead = stepsOfRun(this.#options) > 1 ? [batches.length] : [];
+    const feeds = {
+      ...this.#state,
+      rows: tensor(rows, [...lead, capacity, d]),
+      anchors: positions(anchors, [...lead, n]),
+      positives: positions(positives, [...lead, n]),
+      negatives: tensor(negatives, [...lead, n, capacity]),
+      margin: scalar(recipe.margin),
+      temperature: scalar(recipe.temperature),
+      stepSize: tensor(
+        Float32Array.from(factors, ({ stepSize }) => stepSize),
+        lead,
+      ),
+      epsilon: tensor(
+        Float32Array.from(factors, ({ epsilon }) => epsilon),
+        lead,
+      ),
+      // Of every step the same.
+      keep: scalar(factors[0]?.keep ?? 1),
+    };
+    const { tensors, held } = await this.#session.runHolding(feeds, HELD);
+    this.release();
+    const [deviation, mean, variance] = HELD.map((name) => held[name]);
+    if (!deviation || !mean || !variance) throw new Error("The training step did not give all of its state");
+    this.#state = { deviation, mean, variance };
+    this.#steps += batches.length;
+    return floats(tensors, "loss");
+  }
 }
 
 function scalar(value: number): Tensor {
   return tensor(Float32Array.of(value), []);
 }
 
-function positions(rows: Int32Array): Tensor {
-  return { dtype: "int32", shape: [rows.length], data: rows as Int32Array<ArrayBuffer> };
+function positions(rows: Int32Array, shape: number[]): Tensor {
+  return { dtype: "int32", shape, data: rows as Int32Array<ArrayBuffer> };
 }

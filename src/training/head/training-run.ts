@@ -1,5 +1,6 @@
 import { AttuneError } from "../../errors/index.js";
 import { meanOf } from "../../evaluation/index.js";
+import { allFinite } from "../../vector/maths.js";
 import { BatchSampler } from "../batches/batch-sampler.js";
 import { randomStream } from "../context.js";
 import type { FeedbackGraph } from "../feedback/feedback-graph.js";
@@ -74,12 +75,18 @@ export async function trainHead(
   try {
     let losses: number[] = [];
     while (training.steps < steps) {
-      const loss = await training.step(sampler.next(), base);
-      if (!Number.isFinite(loss)) throw diverged(training.steps, curve, trainer);
-      losses.push(loss);
-      meter.advance(1);
+      const nextLook = Math.min(steps, training.steps + interval - (training.steps % interval));
+      const count = Math.min(trainer.stepsAtOnce, nextLook - training.steps);
+      const made = await training.advance(
+        Array.from({ length: count }, () => sampler.next()),
+        base,
+      );
+      const broken = made.findIndex((loss) => !Number.isFinite(loss));
+      if (broken >= 0) throw diverged(training.steps - count + broken + 1, curve, trainer);
+      losses.push(...made);
+      meter.advance(count);
       await context.pause();
-      if (training.steps % interval !== 0 && training.steps < steps) continue;
+      if (training.steps < nextLook) continue;
       const point: LossPoint = { step: training.steps, loss: meanOf(losses) };
       losses = [];
       curve.push(point);
@@ -100,7 +107,7 @@ export async function trainHead(
 
   async function finiteWeights(): Promise<Float32Array> {
     const weights = await training.weights();
-    if (!weights.every(Number.isFinite)) throw diverged(training.steps, curve, trainer);
+    if (!allFinite(weights)) throw diverged(training.steps, curve, trainer);
     return weights;
   }
 }

@@ -12,6 +12,7 @@ import { tensorflowOperations } from "./tensorflow-operations.js";
 export class TfjsHeadTrainer implements HeadTrainer {
   readonly options: HeadTrainerOptions;
   readonly provider: OpenTensorflow["backend"];
+  readonly stepsAtOnce = 1;
   readonly #tf: Tensorflow;
 
   private constructor(options: HeadTrainerOptions, { tf, backend }: OpenTensorflow) {
@@ -53,7 +54,24 @@ class TfjsHeadTraining implements HeadTraining {
     return this.#steps;
   }
 
-  async step(batch: Batch, base: BaseRows): Promise<number> {
+  async advance(batches: readonly Batch[], base: BaseRows): Promise<number[]> {
+    const losses: number[] = [];
+    for (const batch of batches) losses.push(await this.#step(batch, base));
+    return losses;
+  }
+
+  async weights(): Promise<Float32Array> {
+    const weights = identityWeights(this.#options.dimensions);
+    const added = await this.#state.parameter.data();
+    for (let i = 0; i < weights.length; i++) weights[i] = (weights[i] as number) + (added[i] as number);
+    return weights;
+  }
+
+  release(): void {
+    this.#tf.dispose({ ...this.#state });
+  }
+
+  async #step(batch: Batch, base: BaseRows): Promise<number> {
     const tf = this.#tf;
     const { recipe, identityPenalty } = this.#options;
     const factors = adamWFactors(this.#steps + 1, recipe.learningRate, identityPenalty);
@@ -72,17 +90,6 @@ class TfjsHeadTraining implements HeadTraining {
     const [number = Number.NaN] = await loss.data();
     loss.dispose();
     return number;
-  }
-
-  async weights(): Promise<Float32Array> {
-    const weights = identityWeights(this.#options.dimensions);
-    const added = await this.#state.parameter.data();
-    for (let i = 0; i < weights.length; i++) weights[i] = (weights[i] as number) + (added[i] as number);
-    return weights;
-  }
-
-  release(): void {
-    this.#tf.dispose({ ...this.#state });
   }
 
   /** The loss of a batch as a function of the deviation. */
