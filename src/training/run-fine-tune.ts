@@ -4,7 +4,6 @@ import { meanOf } from "../evaluation/index.js";
 import { allFinite } from "../vector/maths.js";
 import { randomStream, STREAMS } from "./context.js";
 import { runEncoderFineTune } from "./encoder/run-encoder-fine-tune.js";
-import { checkpointInterval } from "./gate/early-stopping.js";
 import { type GateResult, runGate } from "./gate/gate.js";
 import { gains, Judge } from "./gate/judge.js";
 import { judgingField } from "./gate/samples.js";
@@ -12,7 +11,7 @@ import { headModel, identityWeights } from "./head/head.js";
 import { type HeadContext, openHeadContext } from "./head/head-context.js";
 import { planOf } from "./head/plan.js";
 import { reEmbed } from "./head/re-embed.js";
-import { type TrainedHead, trainHead } from "./head/training-run.js";
+import type { TrainedHead } from "./head/training-run.js";
 import { reportedRecipe } from "./losses/recipe.js";
 import { BaseRows } from "./rows/base-rows.js";
 import { LiveRows, MemoryRows, RowFile, type RowSource } from "./rows/row-files.js";
@@ -34,8 +33,8 @@ export async function runFineTune(task: FineTuneTask, hooks: FineTuneHooks = {})
   try {
     hooks.onPlan?.(planOf(context));
     const gate = await runGate(context);
-    const result =
-      gate.passed || context.options.promote === "always" ? await build(context, gate) : refuse(context, gate);
+    const { head } = gate;
+    const result = head === undefined ? refuse(context, gate) : await build(context, gate, head);
     result.timings.totalMs = performance.now() - startedAt;
     result.peakMemoryBytes = peakMemoryBytes();
     return result;
@@ -60,15 +59,9 @@ function refuse(context: HeadContext, gate: GateResult): FineTuneResult {
   };
 }
 
-/** Trains on all feedback for the steps the folds chose, writes head and vectors, and checks them. */
-async function build(context: HeadContext, gate: GateResult): Promise<FineTuneResult> {
+/** Writes head and vectors, and checks them. */
+async function build(context: HeadContext, gate: GateResult, head: TrainedHead): Promise<FineTuneResult> {
   const result = { ...refuse(context, gate), written: true };
-  const { graph, meter } = context;
-  const refitAt = performance.now();
-  // Folds that chose no steps at all leave nothing to promote; who promotes always wants a trained head all the same.
-  const steps = Math.max(gate.steps, checkpointInterval(context.maximumSteps));
-  meter.begin("training", steps, "steps");
-  const head = await trainHead(context, gate.trainer, { graph, lines: context.lines, steps, stream: STREAMS.refit });
   const writeAt = performance.now();
   await write(context, head);
   const checkAt = performance.now();
@@ -76,7 +69,6 @@ async function build(context: HeadContext, gate: GateResult): Promise<FineTuneRe
   result.metrics = { ...gate.metrics, finalImprovement: improvement };
   result.lossCurve = head.curve;
   result.steps = head.steps;
-  result.timings.trainingMs += writeAt - refitAt;
   result.timings.reEmbeddingMs = checkAt - writeAt;
   result.timings.evaluatingMs += performance.now() - checkAt;
   const kept = improvement >= context.options.minGain;

@@ -23,7 +23,7 @@ export interface Trial {
 }
 
 /** What the gate said, as plain data. */
-export type EncoderGate = Omit<GateResult, "trainer" | "steps" | "foldSteps"> & { trial: Trial };
+export type EncoderGate = Omit<GateResult, "trainer" | "head" | "foldSteps"> & { trial: Trial };
 
 /**
  * A job as far as it got. `leader` among a checkpoint's arrays are the weights of the best trial that has ended, `best` those of the

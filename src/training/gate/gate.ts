@@ -1,36 +1,37 @@
-import { type FoldTrainers, openFoldTrainers } from "../head/fold-pool.js";
-import { type FoldSetup, setUpFolds, validationOf } from "../head/fold-training.js";
+import { type FoldSetup, setUpFolds, validationOf } from "../head/fold-setup.js";
 import type { HeadContext } from "../head/head-context.js";
 import type { HeadTrainer } from "../head/head-trainer.js";
+import type { HeadWork } from "../head/head-work.js";
+import { openHeadWork } from "../head/open-head-work.js";
 import type { TrainedHead, TrainingPlan } from "../head/training-run.js";
 import type { FineTuneResult, LossPoint } from "../task/fine-tune-task.js";
-import { type Decision, decide, type Looks } from "./decision.js";
-import { bestTogether } from "./early-stopping.js";
-import { FOLDS } from "./folds.js";
-import type { JudgeRequest, Verdict } from "./judge.js";
+import { type Decision, decide } from "./decision.js";
+import { bestTogether, checkpointInterval } from "./early-stopping.js";
+import type { Verdict } from "./judge.js";
 import type { Judgement } from "./judgement.js";
-import { judgingField, untouchedItems } from "./samples.js";
 
 export interface GateResult extends Decision {
-  /** Of the recipe that does best on all validation parts together: what to train on all feedback with. */
+  /** Of the recipe that does best on all validation parts together. */
   trainer: HeadTrainer;
+  /** Trained with it on all feedback; undefined where the gate stays shut and nothing is to be written all the same. */
+  head: TrainedHead | undefined;
   /** Every recipe tried, where there are several. */
   tried?: FineTuneResult["tried"];
   /** Steps on all feedback that make as many passes as each fold's early stopping chose. */
   foldSteps: number[];
-  /** The same for all folds together: how long to train on all feedback. */
-  steps: number;
   /** Of the first fold. */
   lossCurve: LossPoint[];
   /** All judged anchors and their ranks under the active head. */
   judgements: readonly Judgement[];
   ranksBefore: number[][];
   trainingMs: number;
+  /** Judging that went on when no training did. */
   evaluatingMs: number;
 }
 
 /** One recipe, trained in every fold. */
 interface Trial {
+  recipe: number;
   trainer: HeadTrainer;
   heads: TrainedHead[];
   /** Share of the planned steps at which the folds together do best, and the mean gain there, on the validation parts. */
@@ -47,29 +48,62 @@ interface Trial {
  * best; so a fold is judged by a head that neither was trained nor chosen with it, exactly as its number of steps is chosen. What
  * is judged is the whole procedure, choice included. All validation parts together then choose the recipe of the final head, on
  * more feedback than any fold had.
+ *
+ * With several threads the final head is trained beside the judging of the folds, whatever will come of it.
  */
 export async function runGate(context: HeadContext): Promise<GateResult> {
-  const { meter, trainers, task, options, judgedBy, graph } = context;
   const setup = setUpFolds(context);
+  const work = openHeadWork(context, setup);
+  try {
+    return await judgeTraining(context, setup, work);
+  } finally {
+    await work.close();
+  }
+}
+
+async function judgeTraining(context: HeadContext, setup: FoldSetup, work: HeadWork): Promise<GateResult> {
+  const { meter, trainers, task, options, judgedBy, graph, active, maximumSteps } = context;
   const startedAt = performance.now();
   const perRecipe = setup.plans.reduce((sum, plan) => sum + plan.steps, 0);
-  meter.begin("training", trainers.length * perRecipe + context.maximumSteps, "steps");
-  const trials = await tryRecipes(context, setup);
+  meter.begin("training", trainers.length * perRecipe + maximumSteps, "steps");
+  const looks = new LookMeter(context, setup);
+  const training = trainers.map((_, recipe) => setup.plans.map((_, fold) => work.trainFold(recipe, fold)));
+  const before = looks.count(work.look(active));
+  const chosen = setup.plans.map((_, fold) => Promise.all(training.map((heads) => heads[fold])).then(bestHead));
+  const after = chosen.map((head, fold) => looks.count(head.then(({ weights }) => work.look(weights, fold))));
+  // Whichever fails first is told; the others' failures are nobody's.
+  for (const job of [...training.flat(), ...chosen, before, ...after]) job.catch(() => {});
+
+  const trials = await Promise.all(training.map((heads, recipe) => trialOf(context, setup, recipe, heads)));
   const best = trials.reduce((leader, trial) => (trial.gain > leader.gain ? trial : leader));
-  const heads = setup.plans.map((_, fold) => bestHead(trials, fold));
+  // Folds that chose no steps at all leave nothing to promote; who promotes always wants a trained head all the same.
+  const steps = Math.max(Math.round(maximumSteps * best.share), checkpointInterval(maximumSteps));
+  meter.drop(maximumSteps - steps);
+  let head = work.lanes > 1 ? await work.trainOnAll(best.recipe, steps) : undefined;
   const trainedAt = performance.now();
-  const looks = await judgeFolds(context, setup, heads);
+  looks.show();
+  const verdicts = { before: await before, after: joined(await Promise.all(after)) };
+  const { judgements } = setup.everything;
+  const rankedAmong = setup.judgingField.rows.count;
+  const decision = decide({ judgements, ...verdicts, rankedAmong }, graph, { ...options, judgedBy, seed: task.seed });
+  const judgedAt = performance.now();
+  const wanted = decision.passed || options.promote === "always";
+  if (wanted && head === undefined) {
+    meter.begin("training", steps, "steps");
+    head = await work.trainOnAll(best.recipe, steps);
+  }
+  const foldHeads = await Promise.all(chosen);
   return {
-    ...decide(looks, graph, { ...options, judgedBy, seed: task.seed }),
+    ...decision,
     trainer: best.trainer,
+    head: wanted ? head : undefined,
     ...(trials.length > 1 && { tried: trials.map(reportTrial) }),
-    foldSteps: heads.map((head, fold) => stepsOnAll(head.steps, setup.plans[fold], context)),
-    steps: Math.round(context.maximumSteps * best.share),
+    foldSteps: foldHeads.map((fold, i) => stepsOnAll(fold.steps, setup.plans[i], context)),
     lossCurve: best.heads[0]?.curve ?? [],
-    judgements: looks.judgements,
-    ranksBefore: looks.before.ranks,
-    trainingMs: trainedAt - startedAt,
-    evaluatingMs: performance.now() - trainedAt,
+    judgements,
+    ranksBefore: verdicts.before.ranks,
+    trainingMs: trainedAt - startedAt + performance.now() - judgedAt,
+    evaluatingMs: judgedAt - trainedAt,
   };
 }
 
@@ -79,30 +113,28 @@ function stepsOnAll(steps: number, plan: TrainingPlan | undefined, context: Head
   return Math.min(context.maximumSteps, Math.round((steps * context.lines.length) / plan.lines.length));
 }
 
-async function tryRecipes(context: HeadContext, setup: FoldSetup): Promise<Trial[]> {
-  const folds = openFoldTrainers(context, setup);
-  try {
-    return await Promise.all(context.trainers.map((trainer, recipe) => tryRecipe(trainer, setup, recipe, folds)));
-  } finally {
-    await folds.close();
-  }
-}
-
-/** One head a fold. */
-async function tryRecipe(trainer: HeadTrainer, setup: FoldSetup, recipe: number, folds: FoldTrainers): Promise<Trial> {
-  const heads = await Promise.all(setup.plans.map((_, fold) => folds.train(recipe, fold)));
+async function trialOf(
+  { trainers }: HeadContext,
+  setup: FoldSetup,
+  recipe: number,
+  training: readonly Promise<TrainedHead>[],
+): Promise<Trial> {
+  const heads = await Promise.all(training);
+  const trainer = trainers[recipe];
+  if (trainer === undefined) throw new Error(`there is no recipe ${recipe}`);
   const curves = setup.plans.map(({ steps }, fold) => ({
     curve: heads[fold]?.curve ?? [],
     plannedSteps: steps,
     anchors: validationOf(setup, fold).length,
   }));
-  return { trainer, heads, ...bestTogether(curves) };
+  return { recipe, trainer, heads, ...bestTogether(curves) };
 }
 
 /** The head that a fold's own validation part likes best; the first of several that it likes alike. */
-function bestHead(trials: readonly Trial[], fold: number): TrainedHead {
-  const heads = trials.flatMap((trial) => trial.heads[fold] ?? []);
-  return heads.reduce((leader, head) => (head.gain > leader.gain ? head : leader));
+function bestHead(heads: readonly (TrainedHead | undefined)[]): TrainedHead {
+  const best = heads.reduce((leader, head) => ((head?.gain ?? 0) > (leader?.gain ?? 0) ? head : leader));
+  if (best === undefined) throw new Error("a fold has no head");
+  return best;
 }
 
 function reportTrial({ trainer, gain }: Trial) {
@@ -110,39 +142,39 @@ function reportTrial({ trainer, gain }: Trial) {
   return { loss, learningRate, validation: gain };
 }
 
-/** Looks at every held-out anchor through the active head and through the head that did not see it. */
-async function judgeFolds(
-  context: HeadContext,
-  { judge, judged, foldOf }: FoldSetup,
-  heads: readonly TrainedHead[],
-): Promise<Looks> {
-  const { base, graph, meter, task } = context;
-  const field = judgingField(base, task.seed);
-  const untouched = untouchedItems(context);
-  const requests = heads.map((_, fold): Required<JudgeRequest> => {
-    const isHere = (item: number) => foldOf.get(item) === fold;
-    return {
-      judgements: judged.filter(({ anchor }) => isHere(anchor)),
-      untouched: untouched.filter((_item, i) => i % FOLDS === fold),
-      triplets: graph.triplets.filter(([anchor]) => isHere(anchor)),
-    };
-  });
-  const rows = field.rows.count;
-  meter.begin("evaluating", (heads.length + 1) * rows, "rows");
-  const all = {
-    judgements: requests.flatMap((request) => request.judgements),
-    untouched: requests.flatMap((request) => request.untouched),
-    triplets: requests.flatMap((request) => request.triplets),
+/** The verdicts of all folds as one, in the order of the folds. */
+function joined(verdicts: readonly Verdict[]): Verdict {
+  return {
+    ranks: verdicts.flatMap(({ ranks }) => ranks),
+    neighbours: verdicts.flatMap(({ neighbours }) => neighbours),
+    triplets: verdicts.flatMap(({ triplets }) => triplets),
   };
-  const before = await judge.look(context.active, field, all);
-  meter.advance(rows);
-  const after: Verdict = { ranks: [], neighbours: [], triplets: [] };
-  for (const [fold, head] of heads.entries()) {
-    const verdict = await judge.look(head.weights, field, requests[fold] ?? { judgements: [] });
-    after.ranks.push(...verdict.ranks);
-    after.neighbours.push(...verdict.neighbours);
-    after.triplets.push(...verdict.triplets);
-    meter.advance(rows);
+}
+
+/** Counts looks, which begin while there is still training, and shows them once it is over. */
+class LookMeter {
+  readonly #meter: HeadContext["meter"];
+  readonly #rows: number;
+  readonly #total: number;
+  #done = 0;
+  #shown = false;
+
+  constructor({ meter }: HeadContext, { judgingField, plans }: FoldSetup) {
+    this.#meter = meter;
+    this.#rows = judgingField.rows.count;
+    this.#total = this.#rows * (plans.length + 1);
   }
-  return { judgements: all.judgements, before, after, rankedAmong: rows };
+
+  async count(look: Promise<Verdict>): Promise<Verdict> {
+    const verdict = await look;
+    this.#done += this.#rows;
+    if (this.#shown) this.#meter.advance(this.#rows);
+    return verdict;
+  }
+
+  show(): void {
+    this.#shown = true;
+    this.#meter.begin("evaluating", this.#total, "rows");
+    this.#meter.advance(this.#done);
+  }
 }

@@ -3,9 +3,9 @@ import { FOLDS } from "../gate/folds.js";
 import { MAXIMUM_ANCHORS } from "../gate/judgement.js";
 import type { FineTunePlan } from "../task/fine-tune-task.js";
 import { peakMemoryBytes } from "../task/peak-memory.js";
-import { lanesOf } from "./fold-pool.js";
 import type { HeadContext } from "./head-context.js";
 import { rowCapacity } from "./head-trainer.js";
+import { lanesOf } from "./open-head-work.js";
 
 const FLOAT_BYTES = 4;
 /** Rows of untouched items that are looked at beside the judged anchors. */

@@ -1,21 +1,22 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { AttuneError } from "../../errors/index.js";
 import { MinedNegatives } from "../miners/hard-negative-miner.js";
-import type { FoldReply, FoldRequest, FoldWorkerStart } from "./fold-messages.js";
-import { setUpFolds, trainFold } from "./fold-training.js";
+import { setUpFolds } from "./fold-setup.js";
 import { openHeadContext } from "./head-context.js";
+import { doJob, type HeadJob } from "./head-jobs.js";
+import type { LaneReply, LaneRequest, LaneStart } from "./lane-messages.js";
 
 /*
- * A thread that trains the heads of folds, one after the other: see `FoldPool`. It reads the task again for itself, and ends by itself when
+ * A thread that trains and judges heads, one job after the other: see `Lanes`. It reads the task again for itself, and ends by itself when
  * it is asked to: ending it from outside in the middle of a run would take the process along.
  */
 
 const port = parentPort;
-if (port === null) throw new AttuneError("internal", "fold-worker is started by FoldPool only.");
-const { task, mined } = workerData as FoldWorkerStart;
+if (port === null) throw new AttuneError("internal", "lane-worker is started by Lanes only.");
+const { task, mined } = workerData as LaneStart;
 const cancelled = new AbortController();
 
-function send(reply: FoldReply): void {
+function send(reply: LaneReply): void {
   port?.postMessage(reply);
 }
 
@@ -26,18 +27,17 @@ async function open() {
 }
 
 const opened = open();
-// Whoever trains is told.
+// Whoever asks for a job is told.
 opened.catch(() => {});
 
-async function train(recipe: number, fold: number): Promise<void> {
+async function work(job: HeadJob): Promise<void> {
   try {
     const { context, setup } = await opened;
     const meter = {
       advance: (made: number) => send({ kind: "steps", made, dropped: 0 }),
       drop: (dropped: number) => send({ kind: "steps", made: 0, dropped }),
     };
-    const head = await trainFold({ ...context, meter }, setup, recipe, fold);
-    send({ kind: "trained", head });
+    send({ kind: "done", result: await doJob({ ...context, meter }, setup, job) });
   } catch (error) {
     const code = error instanceof AttuneError ? error.code : undefined;
     send({ kind: "failed", ...(code && { code }), message: error instanceof Error ? error.message : String(error) });
@@ -50,7 +50,7 @@ async function close(): Promise<void> {
 }
 
 let queue = Promise.resolve();
-port.on("message", (request: FoldRequest) => {
+port.on("message", (request: LaneRequest) => {
   if (request.kind === "cancel") cancelled.abort();
-  else queue = queue.then(() => (request.kind === "train" ? train(request.recipe, request.fold) : close()));
+  else queue = queue.then(() => (request.kind === "do" ? work(request.job) : close()));
 });
