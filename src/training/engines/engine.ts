@@ -1,7 +1,7 @@
 import type { Provider, ProviderChoice, Session, Tensor } from "../../runtime/index.js";
 import { openSession } from "../../runtime/index.js";
 import type { Metric } from "../../vector/metric.js";
-import { closenessModel, embeddingModel, isIdentity, preparationModel } from "../head/head.js";
+import { embeddingModel, isIdentity, preparationModel, scanModel } from "../head/head.js";
 
 /** A float32 tensor as the runtime takes it. */
 export function tensor(data: Float32Array, shape: number[]): Tensor {
@@ -24,23 +24,25 @@ export interface EngineOptions {
   threads: number;
 }
 
-/** The matrix products of judging and re-embedding, in ONNX Runtime sessions opened once. */
+interface Sessions {
+  /** Rows through a head, and rows as they are. */
+  embedding: Session;
+  preparation: Session;
+  /** The same, and how close queries are to them. */
+  scan: Session;
+  baseScan: Session;
+}
+
+/** The matrix products of judging and re-embedding, in ONNX Runtime sessions opened once. Nothing is multiplied by the identity. */
 export class Engine {
   readonly dimensions: number;
   readonly metric: Metric;
-  readonly #embedding: Session;
-  readonly #preparation: Session;
-  readonly #closeness: Session;
+  readonly #sessions: Sessions;
 
-  private constructor(
-    options: EngineOptions,
-    sessions: { embedding: Session; preparation: Session; closeness: Session },
-  ) {
-    this.dimensions = options.dimensions;
-    this.metric = options.metric;
-    this.#embedding = sessions.embedding;
-    this.#preparation = sessions.preparation;
-    this.#closeness = sessions.closeness;
+  private constructor({ dimensions, metric }: EngineOptions, sessions: Sessions) {
+    this.dimensions = dimensions;
+    this.metric = metric;
+    this.#sessions = sessions;
   }
 
   static async open(options: EngineOptions): Promise<Engine> {
@@ -49,39 +51,40 @@ export class Engine {
     return new Engine(options, {
       embedding: await open(embeddingModel(dimensions, metric)),
       preparation: await open(preparationModel(dimensions, metric)),
-      closeness: await open(closenessModel(dimensions, metric)),
+      scan: await open(scanModel(dimensions, metric, true)),
+      baseScan: await open(scanModel(dimensions, metric, false)),
     });
   }
 
   get provider(): Provider {
-    return this.#embedding.provider;
+    return this.#sessions.embedding.provider;
   }
 
-  /** Rows through a head and prepared for comparison: n x d, of unit length under cosine. Nothing is multiplied by the identity. */
+  /** Rows through a head and prepared for comparison: n x d, of unit length under cosine. */
   async embed(rows: Float32Array, weights: Float32Array): Promise<Float32Array> {
     const d = this.dimensions;
     const n = rows.length / d;
     if (n === 0) return new Float32Array(0);
+    const { embedding, preparation } = this.#sessions;
     const base = tensor(rows, [n, d]);
     const outputs = isIdentity(weights, d)
-      ? await this.#preparation.run({ base })
-      : await this.#embedding.run({ base, weights: tensor(weights, [d, d]) });
+      ? await preparation.run({ base })
+      : await embedding.run({ base, weights: tensor(weights, [d, d]) });
     return floats(outputs, "embedded");
   }
 
-  /** Closeness of n embedded queries to m embedded rows: n x m, larger is closer (see `closenessModel`). */
-  async closeness(queries: Float32Array, embedded: Float32Array): Promise<Float32Array> {
+  /** Closeness of n embedded queries to m rows through a head: n x m, larger is closer (see `closenessModel`). */
+  async closeness(queries: Float32Array, rows: Float32Array, weights: Float32Array): Promise<Float32Array> {
     const d = this.dimensions;
-    const feeds = {
-      queries: tensor(queries, [queries.length / d, d]),
-      embedded: tensor(embedded, [embedded.length / d, d]),
-    };
-    return floats(await this.#closeness.run(feeds), "closeness");
+    const { scan, baseScan } = this.#sessions;
+    const feeds = { queries: tensor(queries, [queries.length / d, d]), base: tensor(rows, [rows.length / d, d]) };
+    const outputs = isIdentity(weights, d)
+      ? await baseScan.run(feeds)
+      : await scan.run({ ...feeds, weights: tensor(weights, [d, d]) });
+    return floats(outputs, "closeness");
   }
 
   async close(): Promise<void> {
-    await this.#embedding.close();
-    await this.#preparation.close();
-    await this.#closeness.close();
+    for (const session of Object.values(this.#sessions)) await session.close();
   }
 }

@@ -21,12 +21,12 @@ export async function scanCloseness(
   visit: (block: ClosenessBlock) => void,
   pause: () => Promise<void> = async () => {},
 ): Promise<void> {
+  const block = new Float32Array(Math.min(BLOCK_ROWS, source.count) * engine.dimensions);
   for (let start = 0; start < source.count; start += BLOCK_ROWS) {
     const count = Math.min(BLOCK_ROWS, source.count - start);
-    const rows = new Float32Array(count * engine.dimensions);
-    source.read(start, count, rows);
-    const embedded = await engine.embed(rows, weights);
-    visit({ start, count, closeness: await engine.closeness(queries, embedded) });
+    source.read(start, count, block);
+    const rows = block.subarray(0, count * engine.dimensions);
+    visit({ start, count, closeness: await engine.closeness(queries, rows, weights) });
     await pause();
   }
 }

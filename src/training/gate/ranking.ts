@@ -38,11 +38,11 @@ export class RankCounter {
         const own = query.targetPositions[t] ?? -1;
         const ownHere = own >= block.start && own < block.start + block.count && !excluded.includes(own);
         const skipped = ownHere ? [...excluded, own] : excluded;
-        const above = target + tolerance(target);
-        const below = target - tolerance(target);
-        const closer = countCloser(row, above, false) - countAt(row, skipped, block.start, above, false);
-        const notFarther = countCloser(row, below, true) - countAt(row, skipped, block.start, below, true);
-        this.#add(q, t, closer, notFarther - closer);
+        const bounds = { above: target + tolerance(target), below: target - tolerance(target) };
+        const all = countNear(row, bounds);
+        const known = countNearAt(row, skipped, block.start, bounds);
+        const closer = all.closer - known.closer;
+        this.#add(q, t, closer, all.notFarther - known.notFarther - closer);
       }
     }
   }
@@ -91,32 +91,40 @@ export class NeighbourCollector {
   }
 }
 
-/**
- * How many values are above a bound, or at it where `orAt`. What is no number counts: it must never make a rank look good.
- * A plain loop over a typed array: this is where judging spends its JavaScript time.
- */
-function countCloser(values: Float32Array, bound: number, orAt: boolean): number {
-  let farther = 0;
-  const length = values.length;
-  if (orAt) for (let i = 0; i < length; i++) farther += (values[i] as number) < bound ? 1 : 0;
-  else for (let i = 0; i < length; i++) farther += (values[i] as number) <= bound ? 1 : 0;
-  return length - farther;
+/** Beyond `above` a value is closer than a target, below `below` farther; between the two, equal. */
+interface Bounds {
+  above: number;
+  below: number;
 }
 
-/** The same for the values at some positions only. */
-function countAt(
-  values: Float32Array,
-  positions: readonly number[],
-  start: number,
-  bound: number,
-  orAt: boolean,
-): number {
-  let count = 0;
-  for (const position of positions) {
-    const value = values[position - start] as number;
-    if (orAt ? !(value < bound) : !(value <= bound)) count++;
+interface Near {
+  closer: number;
+  /** Closer or equal. */
+  notFarther: number;
+}
+
+/**
+ * How many values are closer than a target, and how many are not farther. What is no number counts as closer: it must never make a rank
+ * look good. A plain loop over a typed array: this is where judging spends its JavaScript time, nearly all of it on what is farther.
+ */
+function countNear(values: Float32Array, { above, below }: Bounds): Near {
+  let closer = 0;
+  let notFarther = 0;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number;
+    if (value < below) continue;
+    notFarther++;
+    if (!(value <= above)) closer++;
   }
-  return count;
+  return { closer, notFarther };
+}
+
+/** The same of the values at some positions only. */
+function countNearAt(values: Float32Array, positions: readonly number[], start: number, bounds: Bounds): Near {
+  return countNear(
+    Float32Array.from(positions, (position) => values[position - start] as number),
+    bounds,
+  );
 }
 
 function tolerance(target: number): number {

@@ -1,4 +1,4 @@
-import { encodeModel, GraphBuilder } from "../../onnx/index.js";
+import { encodeModel, GraphBuilder, type Value } from "../../onnx/index.js";
 import type { Metric } from "../../vector/metric.js";
 import { graphOperations } from "../engines/graph-operations.js";
 import { prepareRows } from "../losses/distances.js";
@@ -60,12 +60,28 @@ export function closenessModel(dimensions: number, metric: Metric): Uint8Array {
   const graph = new GraphBuilder("closeness");
   const queries = graph.input("queries", "float32", ["n", dimensions]);
   const embedded = graph.input("embedded", "float32", ["m", dimensions]);
-  const ops = graphOperations(graph);
-  let closeness = ops.matMul(queries, ops.transpose(embedded));
-  if (metric === "euclidean") {
-    const squares = ops.transpose(ops.sumRows(ops.mul(embedded, embedded)));
-    closeness = ops.sub(closeness, ops.mul(squares, 0.5));
-  }
-  graph.output(closeness, "closeness");
+  graph.output(closenessTo(graph, metric, queries, embedded), "closeness");
   return encodeModel(graph.model());
+}
+
+/**
+ * How close embedded queries are to rows that are embedded on the way, which never leave the runtime: `queries` (n, d), `base` (m, d) and,
+ * with a head, `weights` (d, d) to `closeness` (n, m).
+ */
+export function scanModel(dimensions: number, metric: Metric, withHead: boolean): Uint8Array {
+  const graph = new GraphBuilder("scan");
+  const queries = graph.input("queries", "float32", ["n", dimensions]);
+  const base = graph.input("base", "float32", ["m", dimensions]);
+  const ops = graphOperations(graph);
+  const rows = withHead ? ops.matMul(base, graph.input("weights", "float32", [dimensions, dimensions])) : base;
+  graph.output(closenessTo(graph, metric, queries, prepareRows(ops, metric, rows)), "closeness");
+  return encodeModel(graph.model());
+}
+
+function closenessTo(graph: GraphBuilder, metric: Metric, queries: Value, embedded: Value): Value {
+  const ops = graphOperations(graph);
+  const products = ops.matMul(queries, ops.transpose(embedded));
+  if (metric === "cosine") return products;
+  const squares = ops.transpose(ops.sumRows(ops.mul(embedded, embedded)));
+  return ops.sub(products, ops.mul(squares, 0.5));
 }

@@ -11,7 +11,7 @@ import { STATE, stepModel, stepsModel } from "./step-graph.js";
 const HELD = Object.values(STATE);
 
 /** Bytes of rows that go through the runtime in one run. */
-const RUN_BYTES = 8 * 1024 * 1024;
+const RUN_BYTES = 4 * 1024 * 1024;
 
 /** Steps of one run on the CPU. Other providers make one: none was seen to keep the state of several steps on its device. */
 export function stepsOfRun({ dimensions, batchSize, provider }: HeadTrainerOptions): number {
@@ -23,12 +23,11 @@ export class OnnxHeadTrainer implements HeadTrainer {
   readonly options: HeadTrainerOptions;
   readonly #session: Session;
   /** The rows of the batches at hand: made once, since a fresh block for every run keeps the garbage collector busy. */
-  readonly #rows: Float32Array;
+  #rows: Float32Array | undefined;
 
   private constructor(options: HeadTrainerOptions, session: Session) {
     this.options = options;
     this.#session = session;
-    this.#rows = new Float32Array(this.stepsAtOnce * rowCapacity(options.batchSize) * options.dimensions);
   }
 
   static async open(options: HeadTrainerOptions): Promise<OnnxHeadTrainer> {
@@ -48,6 +47,8 @@ export class OnnxHeadTrainer implements HeadTrainer {
   }
 
   start(weights: Float32Array): HeadTraining {
+    const { batchSize, dimensions } = this.options;
+    this.#rows ??= new Float32Array(this.stepsAtOnce * rowCapacity(batchSize) * dimensions);
     return new OnnxHeadTraining(this.options, this.#session, this.#rows, weights);
   }
 
