@@ -174,7 +174,7 @@ export class Collection {
   /** All or nothing. @throws batch_too_large, duplicate_id, shutting_down, and what one item can be refused for */
   async upsert(items: GivenItem[]): Promise<UpsertResult> {
     this.assertOpen();
-    const contents = readBatch(items, this.state.rules);
+    const contents = await readBatch(items, this.state.rules);
     const { mutations, refused } = await embedItems(contents, this.state);
     for (const { position, error } of refused) throw placed(error, `/items/${position}`);
     await this.store(mutations);

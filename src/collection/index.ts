@@ -6,4 +6,5 @@ export type { ImageFile, IsKnown } from "./items/item-reader.js";
 export type { Line } from "./items/line-import.js";
 export { DEFAULT_LIMITS, type Limits } from "./limits.js";
 export type { Logger } from "./logger.js";
+export { slices } from "./slices.js";
 export { VERSION } from "./version.js";

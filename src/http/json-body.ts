@@ -1,13 +1,16 @@
+import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { AttuneError } from "../errors/index.js";
 import { parseJson } from "./json.js";
 import {
+  JsonVectorReader,
   type JsonWithVectors,
   type Placement,
   parseJsonInTurns,
   parseJsonWithVectors,
   placeVectors,
 } from "./json-vectors.js";
+import { receiveBody } from "./receive-body.js";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -16,7 +19,7 @@ declare module "fastify" {
   }
 }
 
-/** Bodies of vectors beyond this, which takes about a millisecond, are read in turns with other requests. */
+/** Queries with more bytes than this, which takes about a millisecond, are read in turns with other requests. */
 const LARGE_BYTES = 256 * 1024;
 
 /**
@@ -39,7 +42,7 @@ export function readJsonBodies(app: FastifyInstance): void {
  * handler finds a Float32Array.
  */
 export function readJsonVectors(app: FastifyInstance): void {
-  app.decorateRequest("placements", undefined);
+  placeVectorsLate(app);
   app.removeContentTypeParser("application/json");
   app.addContentTypeParser("application/json", { parseAs: "buffer" }, (request, body, done) => {
     const bytes = body as Buffer;
@@ -57,6 +60,25 @@ export function readJsonVectors(app: FastifyInstance): void {
       done(error as Error);
     }
   });
+}
+
+/**
+ * The same for bodies of many vectors, which are read while they arrive: of a large insert little is left to do at its end.
+ * Strings of Base64 are taken out as well.
+ */
+export function readJsonVectorsAsTheyArrive(app: FastifyInstance): void {
+  placeVectorsLate(app);
+  app.removeContentTypeParser("application/json");
+  app.addContentTypeParser("application/json", async (request: FastifyRequest, stream: IncomingMessage) => {
+    const limit = request.routeOptions.bodyLimit;
+    const { value, placements } = await receiveBody(stream, limit, new JsonVectorReader(true));
+    request.placements = placements;
+    return value;
+  });
+}
+
+function placeVectorsLate(app: FastifyInstance): void {
+  app.decorateRequest("placements", undefined);
   app.addHook("preHandler", (request, _reply, done) => {
     if (request.placements !== undefined) placeVectors(request.placements);
     done();

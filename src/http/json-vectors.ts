@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { slices } from "../collection/index.js";
+import { decodeBase64, decodeFloat32, viewFloat32 } from "../vector/index.js";
 import { parseJson } from "./json.js";
 
 /** An object of a body, and the vector that belongs into its field `vector`. */
@@ -27,6 +28,7 @@ const NINE = 0x39;
 const COMMA = 0x2c;
 const COLON = 0x3a;
 const OPEN = 0x5b;
+const QUOTE = 0x22;
 const CLOSE = 0x5d;
 /** Makes an E small. */
 const LOWER = 0x20;
@@ -42,12 +44,14 @@ const DOUBT = 2 ** -46;
 /** Longer arrays are read in the ordinary way. */
 const MAX_NUMBERS = 1 << 16;
 const scratch = new Float32Array(MAX_NUMBERS);
-/** Where the last array ended. */
-let end = 0;
-/** A body that is read in turns gives way to others after this. 500 vectors of 512 numbers take 13 to 17 ms in all. */
-const SLICE_MS = 2;
-/** The end of the body that is read in turns, or was last. */
-let last: Promise<unknown> = Promise.resolve();
+/** A vector whose end is not among so many bytes is none: an array of 2^16 numbers of 25 digits has fewer. */
+const MAX_VECTOR_BYTES = 2 * 1024 * 1024;
+/** Vectors share blocks of so many numbers: a piece of memory for each takes longer to get and to give back. */
+const BLOCK_NUMBERS = 1 << 16;
+let block = new Float32Array(0);
+let blockUsed = 0;
+/** What is read of a body at once, where it is there as a whole: 64 KiB of numbers take .13 ms. */
+const PART_BYTES = 64 * 1024;
 
 /**
  * Parses JSON as `parseJson` does, but reads arrays of numbers under the key `vector` straight from the bytes into float32: 512
@@ -57,36 +61,21 @@ let last: Promise<unknown> = Promise.resolve();
  * @throws malformed_json
  */
 export function parseJsonWithVectors(bytes: Buffer): JsonWithVectors {
-  const steps = readApart(bytes);
-  let step = steps.next();
-  while (!step.done) step = steps.next();
-  return step.value ?? { value: parseJson(bytes), placements: [] };
+  return new JsonVectorReader().end(bytes);
 }
 
 /**
- * The same for a large body, in slices between which the thread does other things: a query that arrives waits for one slice, not for a
- * whole insert. Several such bodies are read one after the other, or each would have a slice in every turn of the event loop.
+ * The same for a large body, in slices between which the thread does other things.
  *
  * @throws malformed_json
  */
-export function parseJsonInTurns(bytes: Buffer): Promise<JsonWithVectors> {
-  const read = last.then(() => readInSlices(bytes));
-  last = read.catch(() => {});
-  return read;
-}
-
-async function readInSlices(bytes: Buffer): Promise<JsonWithVectors> {
-  const steps = readApart(bytes);
-  // What is made of the body before this one has its turn first.
-  await nextTurn();
-  let deadline = performance.now() + SLICE_MS;
-  let step = steps.next();
-  for (; !step.done; step = steps.next()) {
-    if (performance.now() < deadline) continue;
-    await nextTurn();
-    deadline = performance.now() + SLICE_MS;
+export async function parseJsonInTurns(bytes: Buffer): Promise<JsonWithVectors> {
+  const reader = new JsonVectorReader();
+  for (let end = PART_BYTES; end < bytes.length; end += PART_BYTES) {
+    while (slices.over) await slices.next();
+    reader.read(bytes.subarray(0, end));
   }
-  return step.value ?? { value: parseJson(bytes), placements: [] };
+  return reader.end(bytes);
 }
 
 /** Puts the vectors where they belong, once the rest was found good. */
@@ -94,35 +83,91 @@ export function placeVectors(placements: readonly Placement[]): void {
   for (const { holder, vector } of placements) holder.vector = vector;
 }
 
-/** Stops after each vector. */
-function* readApart(bytes: Buffer): Generator<undefined, JsonWithVectors | undefined> {
-  const vectors: Float32Array[] = [];
-  const rest: Buffer[] = [];
-  let taken = 0;
-  let next = 0;
-  for (let at = bytes.indexOf(FIELD); at !== -1; at = bytes.indexOf(FIELD, next)) {
-    next = at + FIELD.length;
-    const colon = skipSpace(bytes, next);
-    const open = skipSpace(bytes, colon + 1);
-    if (bytes[colon] !== COLON || bytes[open] !== OPEN) continue;
-    const vector = readNumbers(bytes, open + 1);
-    if (vector === undefined) return undefined;
-    rest.push(bytes.subarray(taken, open), Buffer.from(`"${MARK}${vectors.length}"`));
-    vectors.push(vector);
-    taken = end;
-    next = end;
-    yield;
+/** Takes the vectors out of a body of JSON while it arrives. */
+export class JsonVectorReader {
+  readonly #vectors: Float32Array[] = [];
+  /** Where each begins and ends in the body. */
+  readonly #places: { start: number; end: number }[] = [];
+  #next = 0;
+  /** Something is unusual. */
+  #ordinary = false;
+
+  /** @param base64 whether strings of Base64 under `vector` are vectors too; where not, they are left in their place */
+  constructor(private readonly base64 = false) {}
+
+  /** Goes on as far as it can. @param bytes the body from its beginning, as much of it as is there */
+  read(bytes: Buffer): void {
+    while (!this.#ordinary && this.#readOne(bytes));
   }
-  if (vectors.length === 0) return undefined;
-  rest.push(bytes.subarray(taken));
-  try {
-    const value = parseJson(Buffer.concat(rest));
-    const placements = findPlaces(value, vectors);
-    // Some vector stands where none belongs, or was said twice.
-    return placements.length === vectors.length ? { value, placements } : undefined;
-  } catch {
-    // Parsed again, so that the message counts characters as they were sent.
-    return undefined;
+
+  /** @param bytes the whole body. @throws malformed_json */
+  end(bytes: Buffer): JsonWithVectors {
+    this.read(bytes);
+    return this.#assemble(bytes) ?? { value: parseJson(bytes), placements: [] };
+  }
+
+  /** False when more of the body is needed. */
+  #readOne(bytes: Buffer): boolean {
+    const at = bytes.indexOf(FIELD, this.#next);
+    if (at === -1) {
+      // The beginning of the word may be there.
+      this.#next = Math.max(this.#next, bytes.length - FIELD.length + 1);
+      return false;
+    }
+    this.#next = at;
+    const colon = skipSpace(bytes, at + FIELD.length);
+    const open = skipSpace(bytes, colon + 1);
+    if (open >= bytes.length) return false;
+    const closing = bytes[open] === OPEN ? CLOSE : this.base64 && bytes[open] === QUOTE ? QUOTE : undefined;
+    if (bytes[colon] !== COLON || closing === undefined) return this.#pass(at);
+    const close = bytes.indexOf(closing, open + 1);
+    if (close === -1) {
+      this.#ordinary = bytes.length - open > MAX_VECTOR_BYTES;
+      return false;
+    }
+    const vector =
+      closing === CLOSE ? readNumbers(bytes, open + 1) : readBase64(bytes.toString("latin1", open + 1, close));
+    if (vector === undefined && closing === QUOTE) return this.#pass(at);
+    if (vector === undefined) {
+      this.#ordinary = true;
+      return false;
+    }
+    this.#vectors.push(vector);
+    this.#places.push({ start: open, end: close + 1 });
+    this.#next = close + 1;
+    return true;
+  }
+
+  /** Leaves what stands at `at` as it is. */
+  #pass(at: number): true {
+    this.#next = at + FIELD.length;
+    return true;
+  }
+
+  /** Undefined when the body has to be read in the ordinary way. */
+  #assemble(bytes: Buffer): JsonWithVectors | undefined {
+    if (this.#ordinary || this.#vectors.length === 0) return undefined;
+    try {
+      const value = parseJson(this.#withMarks(bytes));
+      const placements = findPlaces(value, this.#vectors);
+      // Some vector stands where none belongs, or was said twice.
+      return placements.length === this.#vectors.length ? { value, placements } : undefined;
+    } catch {
+      // Parsed again, so that the message counts characters as they were sent.
+      return undefined;
+    }
+  }
+
+  /** The body with a mark in the place of each vector. */
+  #withMarks(bytes: Buffer): Buffer {
+    const parts: Buffer[] = [];
+    let taken = 0;
+    for (const [position, { start, end }] of this.#places.entries()) {
+      parts.push(bytes.subarray(taken, start), Buffer.from(`"${MARK}${position}"`));
+      taken = end;
+    }
+    parts.push(bytes.subarray(taken));
+    return Buffer.concat(parts);
   }
 }
 
@@ -140,8 +185,26 @@ function findPlaces(body: unknown, vectors: readonly Float32Array[]): Placement[
   return places;
 }
 
+function newVector(numbers: number): Float32Array {
+  if (blockUsed + numbers > block.length) {
+    block = new Float32Array(Math.max(numbers, BLOCK_NUMBERS));
+    blockUsed = 0;
+  }
+  blockUsed += numbers;
+  return block.subarray(blockUsed - numbers, blockUsed);
+}
+
+/** Undefined for anything but Base64 of one or more little-endian float32 numbers. */
+function readBase64(text: string): Float32Array | undefined {
+  const bytes = decodeBase64(text);
+  if (bytes === undefined || bytes.length === 0 || bytes.length % 4 !== 0) return undefined;
+  const vector = newVector(bytes.length / 4);
+  vector.set(bytes.byteOffset % 4 === 0 ? viewFloat32(bytes) : decodeFloat32(bytes));
+  return vector;
+}
+
 /**
- * Reads numbers up to the closing bracket; sets `end` behind it. Undefined for anything but one or more numbers of JSON. One
+ * Reads numbers up to the closing bracket. Undefined for anything but one or more numbers of JSON. One
  * function on purpose: with a call for each number it took half as long again. Beyond the end a byte is undefined, for which no
  * comparison holds.
  */
@@ -191,8 +254,9 @@ function readNumbers(bytes: Buffer, start: number): Float32Array | undefined {
     } else scratch[count++] = first === wholeFrom ? size : -size;
     if (isSpace(byte)) at = skipSpace(bytes, at);
     if (bytes[at] === CLOSE) {
-      end = at + 1;
-      return scratch.slice(0, count);
+      const vector = newVector(count);
+      vector.set(scratch.subarray(0, count));
+      return vector;
     }
     if (bytes[at] !== COMMA) return undefined;
   }

@@ -95,11 +95,17 @@ function fromNumbers(numbers: readonly number[] | Float32Array, dimensions: numb
   return vector;
 }
 
-function fromBase64(text: string, dimensions: number): Float32Array {
+/** The bytes of Base64 in the standard or the URL-safe alphabet, padding optional; undefined when the text is not that. */
+export function decodeBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, "base64");
   const unpadded = text.endsWith("==") ? text.length - 2 : text.endsWith("=") ? text.length - 1 : text.length;
   // Node skips what is not base64, so a foreign character shows as missing bytes.
-  if (bytes.length !== Math.floor((unpadded * 3) / 4) || unpadded % 4 === 1) {
+  return bytes.length === Math.floor((unpadded * 3) / 4) && unpadded % 4 !== 1 ? bytes : undefined;
+}
+
+function fromBase64(text: string, dimensions: number): Float32Array {
+  const bytes = decodeBase64(text);
+  if (bytes === undefined) {
     throw new AttuneError(
       "invalid_vector",
       "the vector is a string, but not base64 (of little-endian float32 numbers)",

@@ -1,4 +1,12 @@
-export { checkVector, decodeFloat32, encodeFloat32, MAX_EUCLIDEAN_NORM, readVector, viewFloat32 } from "./float32.js";
+export {
+  checkVector,
+  decodeBase64,
+  decodeFloat32,
+  encodeFloat32,
+  MAX_EUCLIDEAN_NORM,
+  readVector,
+  viewFloat32,
+} from "./float32.js";
 export { dot, dotAt, norm, normalise, normaliseRows, squaredDistanceAt } from "./maths.js";
 export { METRICS, type Metric, type MetricSpace, metricOf } from "./metric.js";
 export { Random } from "./random.js";

@@ -2,6 +2,7 @@ import type { Modality, Payload } from "../../../schemas/index.js";
 import { AttuneError } from "../../errors/index.js";
 import { type Metric, readVector } from "../../vector/index.js";
 import type { Limits } from "../limits.js";
+import { slices } from "../slices.js";
 import type { GivenItem } from "./given.js";
 import { type ImageContent, readImage } from "./image-content.js";
 
@@ -146,13 +147,15 @@ function checkValue(value: unknown, levels: number): void {
 }
 
 /**
- * Checks a whole batch before anything of it is stored.
+ * Checks a whole batch, in slices, before anything of it is stored.
  * @throws batch_too_large, duplicate_id, and what `readItem` throws, with the place in `details`
  */
-export function readBatch(items: readonly GivenItem[], rules: ContentRules): ItemContent[] {
+export async function readBatch(items: readonly GivenItem[], rules: ContentRules): Promise<ItemContent[]> {
   checkBatchSize(items.length, rules.limits.itemsPerBatch, "items");
   const seen = new Map<string, number>();
-  return items.map((input, position) => {
+  const contents: ItemContent[] = [];
+  for (const [position, input] of items.entries()) {
+    while (slices.over) await slices.next();
     const earlier = seen.get(input.id);
     if (earlier !== undefined) {
       throw new AttuneError(
@@ -163,11 +166,12 @@ export function readBatch(items: readonly GivenItem[], rules: ContentRules): Ite
     }
     seen.set(input.id, position);
     try {
-      return readItem(input, rules);
+      contents.push(readItem(input, rules));
     } catch (error) {
       throw placed(error, `/items/${position}`);
     }
-  });
+  }
+  return contents;
 }
 
 /** The same refusal of a batch to be stored, saying where in the batch it is. */

@@ -23,8 +23,9 @@ export interface Refusal {
  */
 export async function embedItems(contents: readonly ItemContent[], state: CollectionState): Promise<EmbeddedItems> {
   const { rules } = state;
-  const unchanged = rules.modality === "vector" ? new Set<string>() : await unchangedOf(contents, state);
-  const fresh = contents.filter(({ id, vector }) => vector === undefined && !unchanged.has(id));
+  if (rules.modality === "vector") return { mutations: contents.map(asGiven), refused: [] };
+  const unchanged = await unchangedOf(contents, state);
+  const fresh = contents.filter(({ id }) => !unchanged.has(id));
   // Taken and used in one turn of the event loop: a generation that nobody uses is closed once another is active.
   const { active } = state;
   const { space } = active;
@@ -37,6 +38,10 @@ export async function embedItems(contents: readonly ItemContent[], state: Collec
     else embedded.mutations.push({ kind: "put", content, embedded: row && { space, row } });
   }
   return embedded;
+}
+
+function asGiven(content: ItemContent): Mutation {
+  return { kind: "put", content, embedded: undefined };
 }
 
 /** The embedding of each content, or why it has none. */

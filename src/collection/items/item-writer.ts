@@ -3,13 +3,14 @@ import type { EncoderInput } from "../../encoder/index.js";
 import { AttuneError } from "../../errors/index.js";
 import { type CollectionState, SEQUENCE_KEY } from "../collection-state.js";
 import type { EmbeddingSpace } from "../generations/embedding-space.js";
+import { slices } from "../slices.js";
 import { Checkpoints } from "./checkpoints.js";
 import { ItemChanges, type ItemOperation, type ItemOutcome, idOf } from "./item-changes.js";
 import type { LabelAllocator } from "./label-allocator.js";
 import { type Outcome, WriteQueue } from "./write-queue.js";
 
-/** Items in one commit: large enough to share an fsync among many writers, small enough not to hold memory. */
-const COMMIT_ITEMS = 2048;
+/** Items in one commit: enough for many small writes to share an fsync, few enough that no step of it holds the thread for long. */
+const COMMIT_ITEMS = 512;
 
 /**
  * The one path by which items change. A commit goes: rows to the files of the active generation, fsync; one Level batch (here the
@@ -58,13 +59,11 @@ export class ItemWriter {
       },
       this.state.sequence,
     );
-    const outcomes = operations.map((operation): Outcome<ItemOutcome> => {
-      try {
-        return { result: changes.apply(operation) };
-      } catch (error) {
-        return { error };
-      }
-    });
+    const outcomes: Outcome<ItemOutcome>[] = [];
+    for (const operation of operations) {
+      while (slices.over) await slices.next();
+      outcomes.push(outcomeOf(changes, operation));
+    }
     await this.storeRows(changes).catch((error: unknown) => {
       this.labels.giveBack(changes.contents.keys());
       throw error;
@@ -90,6 +89,7 @@ export class ItemWriter {
 
   private async storeRecords(changes: ItemChanges): Promise<void> {
     if (changes.records.size === 0) return;
+    while (slices.over) await slices.next();
     const { storage, tables } = this.state;
     const operations = [...changes.records].map(([id, record]) =>
       record === undefined ? tables.items.delete(id) : tables.items.put(id, record),
@@ -192,6 +192,14 @@ export class ItemWriter {
   /** Labels taken by a batch that no item has: of requests that were refused, replaced within the batch, or not stored. */
   private unused(changes: ItemChanges): number[] {
     return [...changes.contents.keys()].filter((label) => this.state.table.idOf(label) === undefined);
+  }
+}
+
+function outcomeOf(changes: ItemChanges, operation: ItemOperation): Outcome<ItemOutcome> {
+  try {
+    return { result: changes.apply(operation) };
+  } catch (error) {
+    return { error };
   }
 }
 

@@ -12,7 +12,7 @@ import {
 import type { GivenItem } from "../../collection/index.js";
 import { AttuneError } from "../../errors/index.js";
 import { type BinaryBody, BinaryBodySchema, checkedHeader, OCTET_STREAM, readBinaryBodies } from "../binary-body.js";
-import { readJsonVectors, requireBody } from "../json-body.js";
+import { readJsonVectorsAsTheyArrive, requireBody } from "../json-body.js";
 import { type ItemCheck, readItemLines } from "../ndjson.js";
 import { validationProblem } from "../problem.js";
 import { BODY_ERRORS, responses } from "../responses.js";
@@ -34,7 +34,7 @@ good lines are stored and bad ones reported. As ${OCTET_STREAM}, vectors as floa
 
 /** `POST items` alone: only here is newline-delimited JSON a media type. */
 export const itemImportRoutes: RoutePlugin = async (app, { database }) => {
-  readJsonVectors(app);
+  readJsonVectorsAsTheyArrive(app);
   readBinaryBodies(app);
   app.addContentTypeParser(NDJSON, (_request, stream, done) => done(null, stream));
 
