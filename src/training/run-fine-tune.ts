@@ -1,7 +1,5 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { AttuneError } from "../errors/index.js";
 import { meanOf } from "../evaluation/index.js";
-import { allFinite } from "../vector/maths.js";
 import { randomStream, STREAMS } from "./context.js";
 import { runEncoderFineTune } from "./encoder/run-encoder-fine-tune.js";
 import { type GateResult, runGate } from "./gate/gate.js";
@@ -14,7 +12,7 @@ import { reEmbed } from "./head/re-embed.js";
 import type { TrainedHead } from "./head/training-run.js";
 import { reportedRecipe } from "./losses/recipe.js";
 import { BaseRows } from "./rows/base-rows.js";
-import { LiveRows, MemoryRows, RowFile, type RowSource } from "./rows/row-files.js";
+import { LiveRows, MemoryRows, RowFile } from "./rows/row-files.js";
 import type { FineTuneResult, FineTuneTask } from "./task/fine-tune-task.js";
 import type { FineTuneHooks } from "./task/hooks.js";
 import { peakMemoryBytes } from "./task/peak-memory.js";
@@ -104,7 +102,6 @@ async function finalImprovement(context: HeadContext, gate: GateResult, head: Tr
   const file = new RowFile(task.output.vectors, dimensions);
   try {
     const live = new LiveRows(file, labels);
-    await requireFinite(live, dimensions, context.pause);
     const extra = new MemoryRows(await engine.embed(context.extra, head.weights), dimensions);
     const vectors = new BaseRows(live, extra, dimensions, metric, randomStream(task.seed, STREAMS.scale));
     const judge = new Judge(engine, vectors, graph, context.pause);
@@ -114,22 +111,5 @@ async function finalImprovement(context: HeadContext, gate: GateResult, head: Tr
     return meanOf(gains(gate.ranksBefore, look.ranks, context.judgedBy));
   } finally {
     file.close();
-  }
-}
-
-/** @throws fine_tune_failed when a number of any row is infinite or none */
-async function requireFinite(rows: RowSource, dimensions: number, pause: () => Promise<void>): Promise<void> {
-  const blockRows = 1_024;
-  for (let start = 0; start < rows.count; start += blockRows) {
-    const count = Math.min(blockRows, rows.count - start);
-    const block = new Float32Array(count * dimensions);
-    rows.read(start, count, block);
-    if (!allFinite(block)) {
-      throw new AttuneError(
-        "fine_tune_failed",
-        "The trained head gives vectors that are not finite; try a smaller learningRate or margin",
-      );
-    }
-    await pause();
   }
 }

@@ -121,33 +121,38 @@ async function keepGraph(options: HnswIndexOptions, rows: VectorFile, preparatio
 }
 
 interface Samples {
-  before: RecallSample;
+  /** Of the index that serves. */
+  recallBefore: number;
+  /** The same items with the rows of the next generation. */
   after: RecallSample;
 }
 
-/** The same items, with the rows of the active generation and with those of the next. */
+/** What the index that serves finds is found out while what the next one is to find is computed. */
 async function drawSamples(
   { live: { labels } }: HnswIndexOptions,
   rows: VectorFile,
-  { state: { active, rules }, threads }: Preparation,
+  { state: { active, rules, settings }, threads }: Preparation,
   signal: AbortSignal,
 ): Promise<Samples> {
   const before = await RecallSample.draw({ rows: active.rows, labels, rules }, threads, signal);
-  return { before, after: await RecallSample.draw({ rows, labels, rules }, threads, signal) };
+  const [recallBefore, after] = await Promise.all([
+    before.recallIn(active.index, active.widened(settings.index.efSearch)),
+    RecallSample.draw({ rows, labels, rules }, threads, signal),
+  ]);
+  return { recallBefore, after };
 }
 
 /** Whether the kept graph finds well enough what is near, and how wide its searches have to be. */
 async function judge(index: VectorIndex, samples: Promise<Samples>, preparation: Preparation): Promise<Kept> {
   const { state, stored, signal } = preparation;
-  const { active, settings } = state;
+  const { settings } = state;
   const { lag, points } = await index.status();
   if (lag > points * MOST_LACKING) {
     return { outcome: { kept: false, reason: `${lag} of ${points} items are not in the saved graph.` } };
   }
   await completed(index, preparation);
   const { efSearch } = settings.index;
-  const { before, after } = await samples;
-  const recallBefore = await before.recallIn(active.index, active.widened(efSearch));
+  const { recallBefore, after } = await samples;
   const recallAt = (breadth: number, least: number) => {
     signal.throwIfAborted();
     return after.recallIn(index, Math.ceil(efSearch * breadth), least);

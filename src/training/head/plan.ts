@@ -12,10 +12,12 @@ const FLOAT_BYTES = 4;
 const UNTOUCHED = 200;
 /** The engine collects typed arrays that nobody uses any more when about so much of them has gathered. */
 const UNCOLLECTED_BYTES = 64 * 1024 * 1024;
-/** A thread that trains folds: its JavaScript engine, its sessions, the feedback. As measured. */
+/** Weights that looks and runs hand out, of which nobody collects any before that. */
+const HANDED_OUT = 64;
+/** What the runtime takes of its memory to what a graph needs at once, as measured: it takes it in ever larger pieces. */
+const ARENA = 1.3;
+/** A thread that trains and judges heads: its JavaScript engine, its sessions, the feedback. As measured. */
 const LANE_BYTES = 40 * 1024 * 1024;
-/** Weights that steps have handed out and nobody has collected yet, of a thread that trains folds. As measured, for 64 to 1,024 dimensions. */
-const UNCOLLECTED_WEIGHTS = 32;
 
 /**
  * What the job will take, told before its first step. Steps: five folds on 3/5 of the feedback each, for every recipe, and the
@@ -27,37 +29,44 @@ export function planOf(context: HeadContext): FineTunePlan {
     steps: Math.ceil((trainers.length * FOLDS * maximumSteps * (FOLDS - 2)) / FOLDS + maximumSteps),
     parameters: task.dimensions ** 2,
     parts: 1,
-    memoryBytes: Math.ceil(peakMemoryBytes() + trainingBytes(context) + judgingBytes(context)),
+    memoryBytes: Math.ceil(peakMemoryBytes() + workBytes(context)),
     provider: trainers[0]?.provider ?? context.engine.provider,
   };
 }
 
-/** What trains in this thread, with the heads that folds keep, and what does in the threads of the folds. */
-function trainingBytes(context: HeadContext): number {
+/**
+ * What heads are trained and judged with, in this thread or in each of several, and the heads that folds keep. This thread judges in any case:
+ * the vectors that were written.
+ */
+function workBytes(context: HeadContext): number {
   const { task, trainers, lines, base } = context;
-  const weights = FLOAT_BYTES * task.dimensions ** 2;
-  // The rows that batches read again and again.
-  const rows = (share: number) => FLOAT_BYTES * Math.min(base.total, 3 * share * lines.length) * task.dimensions;
-  const steps = trainers.length * stepBytes(context);
+  const d = task.dimensions;
+  // Weights and moments as they are handed out and in; the rows that batches read again and again.
+  const outside = FLOAT_BYTES * (8 * d ** 2 + Math.min(base.total, 3 * lines.length) * d);
+  const judging = judgingBytes(context);
+  const lane = LANE_BYTES + trainers.length * stepBytes(context) + outside + judging;
+  const heads = FLOAT_BYTES * trainers.length * 2 * FOLDS * d ** 2;
   const lanes = lanesOf(context);
-  const lane = LANE_BYTES + steps + rows(1 - 2 / FOLDS) + Math.min(UNCOLLECTED_BYTES, UNCOLLECTED_WEIGHTS * weights);
-  return steps + trainers.length * 2 * FOLDS * weights + rows(1) + (lanes === 1 ? 0 : lanes * lane);
+  return heads + (lanes === 1 ? lane : lanes * lane + judging);
 }
 
-/** Weights, gradient and moments before and after a step, rows and distances of a batch. */
+/** Weights, gradient and moments before and after a step, rows and distances of a batch; the batches of a run. */
 function stepBytes({ task, trainers }: HeadContext): number {
   const anchors = trainers[0]?.options.batchSize ?? 1;
-  return FLOAT_BYTES * (8 * task.dimensions ** 2 + rowCapacity(anchors) * (6 * task.dimensions + 4 * anchors));
+  const rows = rowCapacity(anchors);
+  const batch = rows * (task.dimensions + anchors);
+  const run = (trainers[0]?.stepsAtOnce ?? 1) * batch;
+  return FLOAT_BYTES * (ARENA * (8 * task.dimensions ** 2 + rows * (6 * task.dimensions + 4 * anchors)) + run);
 }
 
-/** A block of the collection against every judged anchor, and what blocks before it have left behind. */
+/** A block of the collection against every judged anchor, and what was handed out before it and nobody has collected yet. */
 function judgingBytes({ task, anchors, base }: HeadContext): number {
   const d = task.dimensions;
   const queries = Math.min(MAXIMUM_ANCHORS, anchors.length) + UNTOUCHED;
   const rows = Math.min(BLOCK_ROWS, base.count);
   // The block, what the head makes of it in three steps, and how close each query is: in the runtime and as it is handed out.
-  const block = rows * (4 * d + 2 * queries);
+  const handedOut = FLOAT_BYTES * (base.count * queries + HANDED_OUT * d ** 2);
   return (
-    FLOAT_BYTES * (2 * queries * d + block) + Math.min(UNCOLLECTED_BYTES, FLOAT_BYTES * base.count * (d + queries))
+    ARENA * FLOAT_BYTES * (2 * queries * d + rows * (4 * d + 2 * queries)) + Math.min(UNCOLLECTED_BYTES, handedOut)
   );
 }

@@ -1,5 +1,6 @@
-import type { ProviderChoice } from "../../runtime/index.js";
-import { openSession } from "../../runtime/index.js";
+import { AttuneError } from "../../errors/index.js";
+import { openSession, type ProviderChoice } from "../../runtime/index.js";
+import { allFinite } from "../../vector/maths.js";
 import { floats, tensor } from "../engines/engine.js";
 import { LiveRows, type RowFile } from "../rows/row-files.js";
 import { VectorWriter } from "../rows/vector-writer.js";
@@ -23,6 +24,7 @@ export interface ReEmbedRequest {
 /**
  * Writes every live item's vector to a file of float32 rows (see `VectorWriter`), which is on disk when this resolves. While a block is
  * multiplied, the next one is read and the one before is written.
+ * @throws fine_tune_failed when a number is infinite or none
  */
 export async function reEmbed(request: ReEmbedRequest): Promise<void> {
   const { head, dimensions, labels, provider, threads } = request;
@@ -37,6 +39,7 @@ export async function reEmbed(request: ReEmbedRequest): Promise<void> {
       const count = base.length / dimensions;
       ahead = start + count < labels.length ? read(start + count) : undefined;
       const vectors = floats(await session.run({ base: tensor(base, [count, dimensions]) }), "vector");
+      if (!allFinite(vectors)) throw notFinite();
       await writer.write(labels.subarray(start, start + count), vectors);
       await request.onBlock(count);
     }
@@ -46,4 +49,11 @@ export async function reEmbed(request: ReEmbedRequest): Promise<void> {
     await writer.close();
     await session.close();
   }
+}
+
+function notFinite(): AttuneError {
+  return new AttuneError(
+    "fine_tune_failed",
+    "The trained head gives vectors that are not finite; try a smaller learningRate or margin",
+  );
 }
