@@ -6,12 +6,14 @@ import { openExactIndex, openHnswIndex } from "../src/index/index.js";
 import { encodeFloat32 } from "../src/vector/index.js";
 import { loadAnnData } from "./ann/data.js";
 import {
-  type Build,
+  type BareGraph,
   bareSystem,
   type FilledIndex,
   indexSystem,
+  ourGraph,
   type Pass,
   type System,
+  stockGraph,
   takeTurns,
 } from "./ann/systems.js";
 import { readArgs } from "./support/args.js";
@@ -20,7 +22,7 @@ import { Report, type Row } from "./support/report.js";
 import { temporaryDirectory } from "./support/temporary.js";
 
 const args = readArgs(
-  "Recall against queries per second: hnswlib-node bare on its thread, as npm builds it and as the set-up does, and our index.",
+  "Recall against queries per second: hnswlib-node bare on its thread, as npm builds it and as the set-up does, our graph there, and our index.",
   {
     data: {
       default: "synthetic",
@@ -79,20 +81,22 @@ async function exactLabels(): Promise<Set<number>[]> {
 }
 
 function bareSystems(): System[] {
-  const give = (row: Float32Array) => Array.from(row);
-  const stock = createRequire(import.meta.url)("hnswlib-node") as Hnswlib;
-  const builds: Build[] = [{ name: "hnswlib-node", hnswlib: stock, give }];
-  const { hnswlib, march } = loadHnswlib(findTunedBuild());
-  if (march === undefined)
-    report.note("the set-up made no build of hnswlib-node of its own: there is nothing to compare");
-  else builds.push({ name: `hnswlib-node, ${march}`, hnswlib, give });
-  if (hnswlib.takesFloat32Array)
-    builds.push({ name: `hnswlib-node, ${march}, Float32Array`, hnswlib, give: (row) => row });
   const parameters = { m: args.m, efConstruction: args.efConstruction };
-  return builds.map((build) => {
-    report.note(`building the graph of ${build.name}`);
-    return bareSystem(build, data, parameters, args.k);
-  });
+  const stock = createRequire(import.meta.url)("hnswlib-node") as Hnswlib;
+  const systems = [fill(stockGraph("hnswlib-node", stock, data, parameters))];
+  const { hnswlib, march } = loadHnswlib(findTunedBuild());
+  if (march === undefined) {
+    report.note("the set-up made no build of hnswlib-node of its own: there is nothing to compare");
+  } else {
+    systems.push(fill(stockGraph(`hnswlib-node, ${march}`, hnswlib, data, parameters)));
+    systems.push(fill(ourGraph(`attune graph, ${march}`, data, parameters)));
+  }
+  return systems;
+}
+
+function fill<Vector>(graph: BareGraph<Vector>): System {
+  report.note(`building ${graph.name}`);
+  return bareSystem(graph, data, args.k);
 }
 
 async function fillIndex(shards: number): Promise<FilledIndex> {

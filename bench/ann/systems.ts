@@ -1,5 +1,7 @@
-import type { GivenVector, Hnswlib } from "../../src/index/hnswlib.js";
+import { HnswGraph } from "../../src/index/hnsw-graph.js";
+import type { Hnswlib } from "../../src/index/hnswlib.js";
 import type { VectorIndex } from "../../src/index/index.js";
+import { metricOf } from "../../src/vector/index.js";
 import { rowsOf } from "../support/clustered-vectors.js";
 import type { AnnData } from "./data.js";
 
@@ -31,39 +33,67 @@ interface GraphParameters {
   efConstruction: number;
 }
 
-/** A build of hnswlib-node and how it is given vectors. */
-export interface Build {
+/** A graph on this thread, empty at first, and vectors as it is given them. */
+export interface BareGraph<Vector> {
   name: string;
-  hnswlib: Hnswlib;
-  give(row: Float32Array): GivenVector;
+  give(vector: Float32Array): Vector;
+  add(label: number, row: Vector): void;
+  search(query: Vector, k: number, efSearch: number): ArrayLike<number>;
 }
 
-/** A graph of hnswlib-node, built and searched on this thread. */
-export function bareSystem(
-  { name, hnswlib, give }: Build,
-  data: AnnData,
+/** A graph of a build of hnswlib-node, by what its package offers. */
+export function stockGraph(
+  name: string,
+  build: Hnswlib,
+  { dimensions, rows }: AnnData,
   parameters: GraphParameters,
-  k: number,
-): System {
+): BareGraph<number[]> {
+  const graph = new build.HierarchicalNSW("ip", dimensions);
+  graph.initIndex({ maxElements: rows.length / dimensions, ...parameters });
+  return {
+    name,
+    give: (vector) => Array.from(vector),
+    add: (label, row) => graph.addPoint(row, label),
+    search: (query, k, efSearch) => {
+      graph.setEf(efSearch);
+      return graph.searchKnn(query, k).neighbors;
+    },
+  };
+}
+
+/** The graph of our index without its thread. */
+export function ourGraph(
+  name: string,
+  { dimensions, rows }: AnnData,
+  parameters: GraphParameters,
+): BareGraph<Float32Array> {
+  const graph = HnswGraph.create(metricOf("cosine"), dimensions, parameters, rows.length / dimensions);
+  return {
+    name,
+    give: (vector) => vector,
+    add: (label, row) => graph.add(label, row),
+    search: (query, k, efSearch) => graph.search(query, k, efSearch).labels,
+  };
+}
+
+/** A graph filled with the rows. */
+export function bareSystem<Vector>(graph: BareGraph<Vector>, data: AnnData, k: number): System {
   const rows = rowsOf(data.rows, data.dimensions);
-  const queries = rowsOf(data.queries, data.dimensions).map(give);
-  const graph = new hnswlib.HierarchicalNSW("ip", data.dimensions);
-  graph.initIndex({ maxElements: rows.length, ...parameters });
+  const queries = rowsOf(data.queries, data.dimensions).map(graph.give);
   const started = performance.now();
-  for (const [label, row] of rows.entries()) graph.addPoint(give(row), label);
+  for (const [label, row] of rows.entries()) graph.add(label, graph.give(row));
   const addsPerSecond = (rows.length / (performance.now() - started)) * 1000;
   const search = async (efSearch: number) => {
-    graph.setEf(efSearch);
     const pass: Pass = { found: [], times: [], ms: 0 };
     const passStarted = performance.now();
     for (const query of queries) {
       const queryStarted = performance.now();
-      pass.found.push(graph.searchKnn(query, k).neighbors);
+      pass.found.push(graph.search(query, k, efSearch));
       pass.times.push(performance.now() - queryStarted);
     }
     return { ...pass, ms: performance.now() - passStarted };
   };
-  return { name, callers: 1, addsPerSecond, search };
+  return { name: graph.name, callers: 1, addsPerSecond, search };
 }
 
 /** Our index, asked by so many callers at a time. */

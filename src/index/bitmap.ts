@@ -52,6 +52,12 @@ export class Bitmap {
     return count;
   }
 
+  equals(other: Bitmap): boolean {
+    const length = Math.max(this.#words.length, other.#words.length);
+    for (let i = 0; i < length; i++) if ((this.#words[i] ?? 0) !== (other.#words[i] ?? 0)) return false;
+    return true;
+  }
+
   and(other: Bitmap): this {
     const words = this.#words;
     for (let i = 0; i < words.length; i++) words[i] = (words[i] as number) & (other.#words[i] ?? 0);

@@ -5,6 +5,7 @@ import { Bitmap } from "./bitmap.js";
 import { checkSearch } from "./checks.js";
 import { ExactScan } from "./exact-scan.js";
 import { RowFile } from "./row-file.js";
+import { FileRows } from "./scanned-rows.js";
 import type { IndexOptions, IndexStatus, RebuildResult, SearchOptions, VectorIndex } from "./vector-index.js";
 
 /** How long a search compares before other work of the thread has its turn. */
@@ -60,7 +61,10 @@ class ExactIndex implements VectorIndex {
     for (let attempt = 0; ; attempt++) {
       const target = allow === undefined ? this.#live.clone() : allow.clone().and(this.#live);
       const k = Math.min(options.k, target.count());
-      const { hits, disturbed } = await this.#run(new ExactScan(this.#rows, target, prepared, k));
+      const scan = new ExactScan(new FileRows(this.#rows), target);
+      const share = scan.join(prepared, k);
+      await this.#run(scan);
+      const { hits, disturbed } = scan.finish(share);
       if (!disturbed || attempt === MAX_RESCANS) return hits;
     }
   }
@@ -92,7 +96,7 @@ class ExactIndex implements VectorIndex {
     this.#rows.close();
   }
 
-  async #run(scan: ExactScan): Promise<ReturnType<ExactScan["finish"]>> {
+  async #run(scan: ExactScan): Promise<void> {
     this.#scans.add(scan);
     try {
       let deadline = performance.now() + TURN_MS;
@@ -102,7 +106,6 @@ class ExactIndex implements VectorIndex {
         this.#checkOpen();
         deadline = performance.now() + TURN_MS;
       }
-      return scan.finish();
     } finally {
       this.#scans.delete(scan);
     }

@@ -1,32 +1,49 @@
 import { type SearchHits, TopK } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
-import type { RowFile } from "./row-file.js";
+import type { ScannedRows } from "./scanned-rows.js";
 
-/** Bytes of rows read and compared in one step: a few hundred microseconds of work. */
+/** Bytes of rows compared in one step: a few hundred microseconds of work. */
 const BLOCK_BYTES = 256 * 1024;
 
+/** The queries of one search among those that a scan answers. */
+export interface ScanShare {
+  first: number;
+  count: number;
+}
+
 /**
- * Compares queries with every row of a set of labels, block by block: each `step` is short, so that its thread can
- * do other things between. Rows that change while the scan runs are left out of its answer (see `touch`).
+ * Compares queries with every row of a set of labels, block by block: each `step` is short, so that its thread can do other things between.
+ * Searches may join until the first step: memory then gives each row once for all of them. Rows that change while the scan runs are left
+ * out of its answer (see `touch`).
  */
 export class ExactScan {
-  readonly #rows: RowFile;
+  readonly #rows: ScannedRows;
   readonly #target: Bitmap;
-  readonly #queries: Float32Array;
-  readonly #tops: TopK[];
+  readonly #joined: Float32Array[] = [];
+  readonly #tops: TopK[] = [];
   readonly #touched = new Set<number>();
+  #queries: Float32Array | undefined;
   #labels: number[] = [];
-  #block: Float32Array = new Float32Array(0);
-  #nextQuery: number;
+  #nextQuery = 0;
   #nextLabel = 0;
+  #complete: SearchHits[] | undefined;
 
-  /** @param queries preprocessed, flat; one answer for each */
-  constructor(rows: RowFile, target: Bitmap, queries: Float32Array, k: number) {
+  constructor(rows: ScannedRows, target: Bitmap) {
     this.#rows = rows;
     this.#target = target;
-    this.#queries = queries;
-    this.#tops = Array.from({ length: queries.length / rows.dimensions }, () => new TopK(k));
-    this.#nextQuery = this.#tops.length;
+  }
+
+  /** Whether the first step was made. */
+  get begun(): boolean {
+    return this.#queries !== undefined;
+  }
+
+  /** @param queries preprocessed, flat; one answer of the `k` nearest for each */
+  join(queries: Float32Array, k: number): ScanShare {
+    const share = { first: this.#tops.length, count: queries.length / this.#rows.dimensions };
+    this.#joined.push(queries);
+    for (let i = 0; i < share.count; i++) this.#tops.push(new TopK(k));
+    return share;
   }
 
   /** Says that a label was removed, or its row replaced, since the scan began. */
@@ -34,39 +51,52 @@ export class ExactScan {
     if (this.#target.has(label)) this.#touched.add(label);
   }
 
-  /** Compares one query with one block; true when the scan is complete. */
+  /** Compares some queries with one block; true when the scan is complete. */
   step(): boolean {
-    if (this.#nextQuery === this.#tops.length && !this.#readBlock()) return true;
-    const { dimensions, space } = this.#rows;
-    const top = this.#tops[this.#nextQuery] as TopK;
-    const offset = this.#nextQuery * dimensions;
-    for (let i = 0; i < this.#labels.length; i++) {
-      const distance = space.distanceAt(this.#queries, offset, this.#block, i * dimensions, dimensions);
-      if (distance <= top.bound) top.push(this.#labels[i] as number, distance);
+    if (this.#complete !== undefined) return true;
+    this.#queries ??= this.#begin();
+    if (this.#nextQuery === this.#tops.length && !this.#nextBlock()) {
+      this.#complete = this.#tops.map((top) => top.sorted());
+      return true;
     }
-    this.#nextQuery++;
+    const { dimensions } = this.#rows;
+    const end = Math.min(this.#tops.length, this.#nextQuery + this.#rows.queriesAtOnce(this.#labels.length));
+    const queries = this.#queries.subarray(this.#nextQuery * dimensions, end * dimensions);
+    this.#rows.compare(queries, this.#labels, this.#tops.slice(this.#nextQuery, end));
+    this.#nextQuery = end;
     return false;
   }
 
   /**
-   * The hits of each query, once complete. Touched rows are left out; when one had been among the nearest, `disturbed`
-   * is true: it may have kept another row out, and the scan should be made again.
+   * The hits of each query of a share, once complete. Touched rows are left out; when one had been among the nearest, `disturbed` is true: it
+   * may have kept another row out, and the scan should be made again.
    */
-  finish(): { hits: SearchHits[]; disturbed: boolean } {
-    const complete = this.#tops.map((top) => top.sorted());
+  finish({ first, count }: ScanShare): { hits: SearchHits[]; disturbed: boolean } {
+    const complete = (this.#complete ?? []).slice(first, first + count);
     const hits = complete.map((found) => withoutLabels(found, this.#touched));
     return { hits, disturbed: hits.some((kept, i) => kept.labels.length < (complete[i] as SearchHits).labels.length) };
   }
 
-  #readBlock(): boolean {
+  #begin(): Float32Array {
+    this.#nextQuery = this.#tops.length;
+    if (this.#joined.length === 1) return this.#joined[0] as Float32Array;
+    const queries = new Float32Array(this.#tops.length * this.#rows.dimensions);
+    let start = 0;
+    for (const joined of this.#joined) {
+      queries.set(joined, start);
+      start += joined.length;
+    }
+    return queries;
+  }
+
+  #nextBlock(): boolean {
     const limit = Math.max(1, Math.floor(BLOCK_BYTES / (this.#rows.dimensions * 4)));
     const labels = this.#target.next(this.#nextLabel, limit);
-    if (labels.length === 0) return false;
+    if (labels.length === 0 || this.#tops.length === 0) return false;
     this.#nextLabel = (labels.at(-1) as number) + 1;
     this.#labels = this.#touched.size === 0 ? labels : labels.filter((label) => !this.#touched.has(label));
-    this.#block = this.#rows.read(this.#labels);
     this.#nextQuery = 0;
-    return this.#tops.length > 0;
+    return true;
   }
 }
 

@@ -4,11 +4,13 @@ import { carryGraph } from "./carry/carry-graph.js";
 import { ExactScan } from "./exact-scan.js";
 import { HnswGraph, hnswDistance } from "./hnsw-graph.js";
 import type { EngineOptions, SearchRequest } from "./hnsw-messages.js";
+import { hasNativeSearch, hnswlib } from "./hnswlib.js";
 import { LabelQueue } from "./label-queue.js";
 import { isNearTie } from "./near-tie.js";
 import { PendingRows } from "./pending-rows.js";
 import { RowFile } from "./row-file.js";
-import { prefersScan } from "./search-plan.js";
+import { GraphRows } from "./scanned-rows.js";
+import { NATIVE_COSTS, prefersScan, STOCK_COSTS } from "./search-plan.js";
 import { loadSnapshot, writeSnapshot } from "./snapshot.js";
 import type { IndexStatus, RebuildResult } from "./vector-index.js";
 
@@ -26,6 +28,16 @@ interface Mutation {
   done: number;
   settle(error?: unknown): void;
 }
+
+/** A scan that searches may still join: of the same labels, with nothing changed since. */
+interface OpenScan {
+  scan: ExactScan;
+  of: ScanTarget;
+  allow: Bitmap | undefined;
+  change: number;
+}
+
+type ScanTarget = "live" | "backlog";
 
 interface Rebuild {
   graph: HnswGraph;
@@ -50,10 +62,15 @@ export class HnswEngine {
   #backlog: LabelQueue;
   #rebuild: Rebuild | undefined;
   #mutations: Mutation[] = [];
+  readonly #scannedRows: GraphRows;
   readonly #scans = new Set<ExactScan>();
+  #openScans: OpenScan[] = [];
+  /** How many labels were added or removed. */
+  #changes = 0;
   #writing: Promise<void> | undefined;
   #buildTurn = 0;
   #closed = false;
+  readonly #costs = hasNativeSearch(hnswlib) ? NATIVE_COSTS : STOCK_COSTS;
   readonly #nativeDistance: (a: Float32Array, b: Float32Array) => number;
   #efSearch: number;
   /** Called with what a finished rebuild did. */
@@ -65,6 +82,7 @@ export class HnswEngine {
     const space = metricOf(options.metric);
     const { dimensions } = options.rows;
     this.#rows = new RowFile(options.rows, space);
+    this.#scannedRows = new GraphRows(() => this.#graph, this.#rows);
     this.#nativeDistance = hnswDistance(space, dimensions);
     this.#pending = new PendingRows(dimensions, space);
     const { labels, sequences } = options.live;
@@ -166,25 +184,22 @@ export class HnswEngine {
     const { dimensions } = this.#rows;
     const count = queries.length / dimensions;
     this.#rows.space.preprocess(queries, dimensions);
-    const target = () => (allow === undefined ? this.#live.clone() : allow.clone().and(this.#live));
     const matches = allow === undefined ? this.#liveCount : allow.countAnd(this.#live);
     const k = Math.min(request.k, matches);
     if (k === 0) return Array.from({ length: count }, noHits);
     const breadth = Math.max(request.efSearch ?? this.#efSearch, k);
     const shape = { dimensions, matches, live: this.#liveCount, breadth, filtered: allow !== undefined };
-    if (request.exact === true || prefersScan(shape)) return yield* this.#scan(target, queries, k);
+    if (request.exact === true || prefersScan(shape, this.#costs)) return yield* this.#scan("live", allow, queries, k);
 
     // The backlog first: what moves from it into the graph meanwhile is found twice, never not at all.
-    const waiting = () =>
-      allow === undefined ? this.#backlog.labels.clone() : allow.clone().and(this.#backlog.labels);
-    const early = this.#backlog.count === 0 ? undefined : yield* this.#scan(waiting, queries, k);
+    const early = this.#backlog.count === 0 ? undefined : yield* this.#scan("backlog", allow, queries, k);
     const hits: SearchHits[] = [];
     for (let i = 0; i < count; i++) {
       const query = queries.subarray(i * dimensions, (i + 1) * dimensions);
       hits.push(this.#searchGraph(query, k, breadth, allow, early?.[i]));
       yield;
     }
-    return yield* this.#completeShort(hits, queries, k, target);
+    return yield* this.#completeShort(hits, queries, k, allow);
   }
 
   /** Scans for the queries that the graph gave fewer than `k` hits: it does not promise to reach every point. */
@@ -192,7 +207,7 @@ export class HnswEngine {
     hits: SearchHits[],
     queries: Float32Array,
     k: number,
-    target: () => Bitmap,
+    allow: Bitmap | undefined,
   ): Generator<undefined, SearchHits[]> {
     const { dimensions } = this.#rows;
     const short = [...hits.keys()].filter((i) => (hits[i] as SearchHits).labels.length < k);
@@ -201,27 +216,50 @@ export class HnswEngine {
     for (const [position, i] of short.entries()) {
       again.set(queries.subarray(i * dimensions, (i + 1) * dimensions), position * dimensions);
     }
-    const complete = yield* this.#scan(target, again, k);
+    const complete = yield* this.#scan("live", allow, again, k);
     for (const [position, i] of short.entries()) hits[i] = complete[position] as SearchHits;
     return hits;
   }
 
-  *#scan(target: () => Bitmap, queries: Float32Array, k: number): Generator<undefined, SearchHits[]> {
+  /** Compares with every allowed row of the live ones or the backlog, together with the searches that want the same at this moment. */
+  *#scan(
+    of: ScanTarget,
+    allow: Bitmap | undefined,
+    queries: Float32Array,
+    k: number,
+  ): Generator<undefined, SearchHits[]> {
     for (let attempt = 0; ; attempt++) {
-      const scan = new ExactScan(this.#rows, target(), queries, k);
-      this.#scans.add(scan);
+      const scan = this.#scanToJoin(of, allow);
+      const share = scan.join(queries, k);
+      yield;
       try {
         while (!scan.step()) yield;
       } finally {
         this.#scans.delete(scan);
       }
-      const { hits, disturbed } = scan.finish();
+      const { hits, disturbed } = scan.finish(share);
       if (!disturbed || attempt === MAX_RESCANS) return hits;
     }
   }
 
+  #scanToJoin(of: ScanTarget, allow: Bitmap | undefined): ExactScan {
+    const isSame = (open: OpenScan) =>
+      open.of === of &&
+      open.change === this.#changes &&
+      (allow === undefined || open.allow === undefined ? open.allow === allow : open.allow.equals(allow));
+    this.#openScans = this.#openScans.filter(({ scan }) => !scan.begun);
+    const open = this.#openScans.find(isSame);
+    if (open !== undefined) return open.scan;
+    const labels = of === "live" ? this.#live : this.#backlog.labels;
+    const scan = new ExactScan(this.#scannedRows, allow === undefined ? labels.clone() : allow.clone().and(labels));
+    this.#scans.add(scan);
+    this.#openScans.push({ scan, of, allow, change: this.#changes });
+    return scan;
+  }
+
   #searchGraph(query: Float32Array, k: number, breadth: number, allow?: Bitmap, early?: SearchHits): SearchHits {
     const found = this.#graph.search(query, k, breadth, allow);
+    if (this.#pending.size === 0 && early === undefined && tiesAscend(found)) return found;
     const top = new TopK(k);
     this.#pending.search(query, top, allow);
     early?.labels.forEach((label, i) => {
@@ -242,8 +280,8 @@ export class HnswEngine {
    * The distance of a compared row, in hnswlib's arithmetic when a hit of the graph is as far within rounding: two
    * equal rows, one in the graph and one not, must tie.
    */
-  #comparable(label: number, distance: number, query: Float32Array, graphDistances: readonly number[]): number {
-    if (!graphDistances.some((other) => isNearTie(other, distance))) return distance;
+  #comparable(label: number, distance: number, query: Float32Array, graphDistances: Float64Array): number {
+    if (this.#pending.asInGraph || !graphDistances.some((other) => isNearTie(other, distance))) return distance;
     const row = this.#pending.has(label) ? this.#pending.row(label) : this.#rows.read([label]);
     return this.#nativeDistance(query, row);
   }
@@ -310,6 +348,7 @@ export class HnswEngine {
     const labels = mutation.labels.subarray(mutation.done, mutation.done + Math.max(0, room));
     const rows = this.#rows.read(labels);
     labels.forEach((label, i) => {
+      this.#changes++;
       this.#forget(label);
       this.#pending.set(label, rows.subarray(i * this.#rows.dimensions, (i + 1) * this.#rows.dimensions));
       this.#rebuild?.todo.set(label);
@@ -328,6 +367,7 @@ export class HnswEngine {
   /** Takes a label out of wherever it is. */
   #forget(label: number): void {
     if (!this.#live.has(label)) return;
+    this.#changes++;
     for (const scan of this.#scans) scan.touch(label);
     this.#live.clear(label);
     this.#liveCount--;
@@ -351,6 +391,14 @@ export class HnswEngine {
     const capacity = Math.ceil(this.#liveCount * 1.1) + 1024;
     return HnswGraph.create(this.#rows.space, this.#rows.dimensions, { m, efConstruction }, capacity);
   }
+}
+
+/** Whether equal distances are in the order of their labels. */
+function tiesAscend({ labels, distances }: SearchHits): boolean {
+  for (let i = 1; i < labels.length; i++) {
+    if (distances[i] === distances[i - 1] && (labels[i] as number) < (labels[i - 1] as number)) return false;
+  }
+  return true;
 }
 
 function noHits(): SearchHits {

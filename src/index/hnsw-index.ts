@@ -12,6 +12,7 @@ import type {
   SearchCall,
   ToWorker,
 } from "./hnsw-messages.js";
+import { hasNativeSearch, hnswlib } from "./hnswlib.js";
 import { OpenSearches } from "./open-searches.js";
 import type {
   IndexOptions,
@@ -32,8 +33,8 @@ export interface HnswIndexOptions extends IndexOptions {
   lastSequence?: number;
   /**
    * How many added rows may wait for the graph before `add` waits too: each costs a comparison per query and its row
-   * in memory (2,048 of 512 numbers: about 1 ms and 4 MiB). At opening, more than this are compared by reading the file.
-   * @default 2048
+   * in memory. At opening, more than this are compared by reading the file.
+   * @default 8192 (of 512 numbers 16 MiB, and about 1 ms a query); 2048 with hnswlib-node as npm builds it, which takes as long for these
    */
   maxPending?: number;
   /** Share of tombstones in the graph, from 500 on, that starts a rebuild in the background; .6 while rows wait. @default 0.3 */
@@ -61,7 +62,7 @@ interface OpenCall {
   onProgress?: IndexProgress;
 }
 
-export const DEFAULT_MAX_PENDING = 2048;
+export const DEFAULT_MAX_PENDING = hasNativeSearch(hnswlib) ? 8192 : 2048;
 
 /** Opens an HNSW index in one worker thread: a whole index, or a shard of one. @throws as `openHnswIndex` */
 export async function openHnswThread(options: HnswIndexOptions): Promise<VectorIndex> {

@@ -13,10 +13,38 @@ export interface HierarchicalNSW extends InstanceType<Stock["HierarchicalNSW"]> 
   searchKnn(query: GivenVector, k: number, filter?: FilterFunction): SearchResult;
 }
 
-/** A build of hnswlib-node: npm's, or the set-up's with src/setup/float32-array.patch. */
+/** What src/setup/hnswlib adds to a graph whose points were added as 0, 1, 2 and so on. */
+export interface NativeGraph extends HierarchicalNSW {
+  /**
+   * Writes up to `k` of the nearest nodes and their distances into `nodes` and `distances`, nearest first, and returns how many. With the maps
+   * node -> label and label -> node only nodes that are their label's, and of these only labels whose bit is set in `allow`.
+   */
+  searchNodes(
+    query: Float32Array,
+    k: number,
+    breadth: number,
+    labelOf: Uint32Array | undefined,
+    nodeOf: Uint32Array | undefined,
+    allow: Uint32Array | undefined,
+    nodes: Uint32Array,
+    distances: Float32Array,
+  ): number;
+  /** Writes the distance of each query to each node's row, query by query. */
+  compareNodes(queries: Float32Array, nodes: Uint32Array, distances: Float32Array): void;
+}
+
+/** A build of hnswlib-node: npm's, or the set-up's with the additions of src/setup/hnswlib. */
 export interface Hnswlib extends Omit<Stock, "HierarchicalNSW"> {
   HierarchicalNSW: new (...args: ConstructorParameters<Stock["HierarchicalNSW"]>) => HierarchicalNSW;
   takesFloat32Array?: boolean;
+  /** Writes the distance of each query to each row, query by query. There with `searchNodes` and `compareNodes`, or not at all. */
+  compareRows?(
+    space: "ip" | "l2",
+    dimensions: number,
+    queries: Float32Array,
+    rows: Float32Array,
+    distances: Float32Array,
+  ): void;
 }
 
 // A CommonJS native addon: `require` also works in worker threads and skips the interop guesswork of `import`.
@@ -76,3 +104,8 @@ export function loadHnswlib(tuned: TunedBuild | undefined): { hnswlib: Hnswlib; 
 }
 
 export const { hnswlib, march } = loadHnswlib(process.env.ATTUNE_MARCH === "off" ? undefined : findTunedBuild());
+
+/** Whether graphs can be asked as `NativeGraph`s, and rows be compared by `compareRows`. */
+export function hasNativeSearch(build: Hnswlib): build is Hnswlib & Required<Pick<Hnswlib, "compareRows">> {
+  return build.compareRows !== undefined;
+}

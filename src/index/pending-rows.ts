@@ -1,17 +1,18 @@
 import type { MetricSpace, TopK } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
+import { RowDistances } from "./row-distances.js";
 
 /** Rows that were added and are not in the graph yet, kept dense so that comparing with all of them is one loop. */
 export class PendingRows {
   readonly #dimensions: number;
-  readonly #space: MetricSpace;
+  readonly #distances: RowDistances;
   readonly #slotOf = new Map<number, number>();
   readonly #labels: number[] = [];
   #rows: Float32Array;
 
   constructor(dimensions: number, space: MetricSpace) {
     this.#dimensions = dimensions;
-    this.#space = space;
+    this.#distances = new RowDistances(space, dimensions);
     this.#rows = new Float32Array(16 * dimensions);
   }
 
@@ -21,6 +22,11 @@ export class PendingRows {
 
   get bytes(): number {
     return this.#rows.byteLength;
+  }
+
+  /** Whether distances are those of a graph, bit for bit. */
+  get asInGraph(): boolean {
+    return this.#distances.asInGraph;
   }
 
   has(label: number): boolean {
@@ -70,12 +76,8 @@ export class PendingRows {
 
   /** Offers every row (allowed by `allow`) to `top`. */
   search(query: Float32Array, top: TopK, allow?: Bitmap): void {
-    for (let slot = 0; slot < this.#labels.length; slot++) {
-      const label = this.#labels[slot] as number;
-      if (allow !== undefined && !allow.has(label)) continue;
-      const distance = this.#space.distanceAt(query, 0, this.#rows, slot * this.#dimensions, this.#dimensions);
-      if (distance <= top.bound) top.push(label, distance);
-    }
+    const rows = this.#rows.subarray(0, this.size * this.#dimensions);
+    this.#distances.compare(query, rows, this.#labels, [top], allow);
   }
 
   /** Gives the memory of a burst back. */

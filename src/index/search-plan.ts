@@ -1,14 +1,20 @@
 /**
- * Which way a search goes: through the graph, or by comparing with every row that qualifies. The constants are
- * microseconds measured on one core of a 2-core x64 machine with hnswlib-node 3 as npm builds it; only their ratios
- * matter, and either way gives a right answer.
+ * What ways of searching cost, in microseconds of one core of a 2-core x64 machine with hnswlib-node 3; only their ratios matter, and
+ * either way gives a right answer.
  */
-const SCAN_ROW_US = 0.8;
-const SCAN_NUMBER_US = 0.0024;
-const VISIT_US = 0.3;
-const VISIT_NUMBER_US = 0.002;
-/** Points that a filtered walk tests, for each match among the `efSearch` it keeps, times live / matches. */
-const VISITS_PER_BREADTH = 2.5;
+export interface SearchCosts {
+  /** Comparing with a row: this, and so much for each dimension. */
+  row: number;
+  rowNumber: number;
+  /** Coming to a point that a walk keeps, with those around it that it compares and leaves: this, and so much for each dimension. */
+  visit: number;
+  visitNumber: number;
+}
+
+/** As npm builds it: rows are compared in JavaScript, and a walk asks a callback for each point. */
+export const STOCK_COSTS: SearchCosts = { row: 0.8, rowNumber: 0.0024, visit: 0.75, visitNumber: 0.005 };
+/** With our additions (src/setup/hnswlib), at 100,000 x 100 and x 512. */
+export const NATIVE_COSTS: SearchCosts = { row: 0.03, rowNumber: 0.0003, visit: 0.4, visitNumber: 0.0085 };
 
 export interface SearchShape {
   dimensions: number;
@@ -26,11 +32,14 @@ export interface SearchShape {
  * all points anyway. Filtered: a walk goes on until enough of what it meets matches, so its cost grows with
  * live / matches, up to a visit of every point; comparing grows with matches.
  */
-export function prefersScan({ dimensions, matches, live, breadth, filtered }: SearchShape): boolean {
+export function prefersScan(
+  { dimensions, matches, live, breadth, filtered }: SearchShape,
+  costs: SearchCosts,
+): boolean {
   if (breadth * 4 >= matches) return true;
   if (!filtered) return false;
-  const visited = Math.min(live, (VISITS_PER_BREADTH * breadth * live) / matches);
-  const walk = visited * (VISIT_US + dimensions * VISIT_NUMBER_US);
-  const scan = matches * (SCAN_ROW_US + dimensions * SCAN_NUMBER_US);
+  const visited = Math.min(live, (breadth * live) / matches);
+  const walk = visited * (costs.visit + dimensions * costs.visitNumber);
+  const scan = matches * (costs.row + dimensions * costs.rowNumber);
   return scan <= walk;
 }

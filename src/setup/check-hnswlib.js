@@ -33,6 +33,7 @@ function checkGraph(space, dimensions) {
     const twin = graphOf(points.map(toFloat32), space, dimensions);
     for (const query of queries) checkTwin(graph.searchKnn(query, K), twin.searchKnn(toFloat32(query), K));
   }
+  if (addon.compareRows) checkAdditions(graph, space, points, queries);
   const loaded = reload(graph, space, dimensions);
   for (const query of queries) {
     const expected = points.map((point) => DISTANCES[space](query, point));
@@ -58,11 +59,36 @@ function graphOf(points, space, dimensions) {
   return graph;
 }
 
-/** Both ways of giving vectors lead to the same bits: the same links, so the same answers of narrow searches too. */
+/** Two ways lead to the same bits: the same links, so the same answers of narrow searches too. */
 function checkTwin(...answers) {
-  const [byArrays, byFloat32Arrays] = answers.map((answer) => JSON.stringify(answer));
-  if (byFloat32Arrays === byArrays) return;
-  throw new Error(`by Float32Arrays found ${byFloat32Arrays}, expected as by arrays ${byArrays}`);
+  const [expected, found] = answers.map(({ distances, neighbors }) => JSON.stringify({ distances, neighbors }));
+  if (found !== expected) throw new Error(`another way found ${found}, expected ${expected}`);
+}
+
+/** Our own search finds what hnswlib's does, narrow and among some, and our comparisons give the distances. */
+function checkAdditions(graph, space, points, queries) {
+  const dimensions = points[0].length;
+  const [nodes, distances] = [new Uint32Array(K), new Float32Array(K)];
+  const identity = Uint32Array.from(points, (_, i) => i);
+  const odd = new Uint32Array(Math.ceil(POINTS / 32)).fill(0xaaaaaaaa);
+  const flat = (vectors) => Float32Array.from(vectors.flat());
+  const compared = [0, 1].map(() => new Float32Array(QUERIES * POINTS));
+  graph.compareNodes(flat(queries), identity, compared[0]);
+  addon.compareRows(space, dimensions, flat(queries), flat(points), compared[1]);
+  for (const [i, query] of queries.entries()) {
+    const given = toFloat32(query);
+    for (const [test, ...living] of [[undefined], [(node) => node % 2 === 1, identity, identity, odd]]) {
+      const [labelOf, nodeOf, allow] = living;
+      const found = graph.searchNodes(given, K, graph.getEf(), labelOf, nodeOf, allow, nodes, distances);
+      const ours = { distances: [...distances.subarray(0, found)], neighbors: [...nodes.subarray(0, found)] };
+      checkTwin(graph.searchKnn(given, K, test), ours);
+    }
+    for (const [j, point] of points.entries()) {
+      const expected = DISTANCES[space](query, point);
+      const right = compared.every((values) => isNear(values[i * POINTS + j], expected));
+      if (!right) throw new Error(`${space}, ${dimensions} dimensions: compared rows are not ${expected} apart`);
+    }
+  }
 }
 
 /** A view that begins inside its buffer, as those of rows do. */

@@ -282,7 +282,7 @@ describe("a graph that is kept while its vectors change", () => {
   it("never takes the place of rows that are not there", async () => {
     const state = await changed();
     truncateSync(state.after.path, 100 * DIMENSIONS * 4);
-    await state.keep();
+    await state.keep({ maxPending: 16 });
     assert.match(state.lines[0]!, /is not kept, a new one is built: the vector file .* has 100 rows/);
   });
 });

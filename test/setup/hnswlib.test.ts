@@ -13,7 +13,9 @@ import {
   type GivenVector,
   HNSWLIB_VERSION,
   type Hnswlib,
+  hasNativeSearch,
   loadHnswlib,
+  type NativeGraph,
 } from "../../src/index/hnswlib.js";
 import { Random } from "../../src/vector/index.js";
 import { seedOf } from "../support/seed.js";
@@ -31,7 +33,7 @@ const { applyPatch } = (await load("patch.js")) as { applyPatch(text: string, di
 
 const STOCK = path.join(PROJECT, "node_modules/hnswlib-node/build/Release/addon.node");
 const SOURCE = readFileSync(path.join(PROJECT, "node_modules/hnswlib-node/src/addon.cc"), "utf8");
-const PATCH = path.join(PROJECT, "src/setup/float32-array.patch");
+const PATCH = path.join(PROJECT, "src/setup/hnswlib/addon.patch");
 const CHECK = path.join(PROJECT, "src/setup/check-hnswlib.js");
 const temporary = mkdtempSync(path.join(os.tmpdir(), "attune-hnswlib-"));
 after(() => rmSync(temporary, { recursive: true }));
@@ -75,7 +77,11 @@ function makePackage(source: string) {
     folder,
     tuned,
     readMarker: () =>
-      JSON.parse(readFileSync(marker, "utf8")) as { key: { cpu: string; patch: string }; file?: string; needs: string },
+      JSON.parse(readFileSync(marker, "utf8")) as {
+        key: { cpu: string; additions: string };
+        file?: string;
+        needs: string;
+      },
     writeMarker: (value: unknown) => writeFileSync(marker, JSON.stringify(value)),
     staleReason: (env: NodeJS.ProcessEnv = {}) => step.staleReason(root, { ...process.env, ...env }),
     run: (env: NodeJS.ProcessEnv = {}) => step.run(root, () => {}, { ...process.env, ...env }),
@@ -111,7 +117,7 @@ describe("hnswlib-node for this CPU", { skip, concurrency: true }, () => {
     const warning = (await other.run(V2)) ?? "";
     assert.match(
       warning,
-      /built without Float32Arrays.*does not fit its src\/addon\.cc \(the old lines of change 1 of 5/,
+      /built without our additions.*does not fit its src\/addon\.cc \(the old lines of change 1 of 7/,
     );
     assert.equal(findTunedBuild(other.tuned)?.march, "x86-64-v2");
     assert.equal(other.staleReason(V2), undefined);
@@ -127,7 +133,7 @@ describe("hnswlib-node for this CPU", { skip, concurrency: true }, () => {
     const marker = good.readMarker();
     good.writeMarker({ ...marker, key: { ...marker.key, cpu: `${marker.key.cpu} avx1024` } });
     assert.equal(good.staleReason(NATIVE), "another CPU");
-    good.writeMarker({ ...marker, key: { ...marker.key, patch: undefined } });
+    good.writeMarker({ ...marker, key: { ...marker.key, additions: undefined } });
     assert.equal(good.staleReason(NATIVE), "hnswlib-node, Node or the set-up changed");
   });
 
@@ -190,11 +196,11 @@ describe("the patch", () => {
         return (error as Error).message;
       }
     };
-    assert.equal(refusal(""), "the old lines of change 1 of 5 were found 0 times");
-    assert.equal(refusal(SOURCE + SOURCE), "the old lines of change 1 of 5 were found 2 times");
+    assert.equal(refusal(""), "the old lines of change 1 of 7 were found 0 times");
+    assert.equal(refusal(SOURCE + SOURCE), "the old lines of change 1 of 7 were found 2 times");
     const changed = SOURCE.replace("  HierarchicalNSW::Init(", "  HierarchicalNSW::Initialise(");
-    assert.equal(refusal(changed), "the old lines of change 5 of 5 were found 0 times");
-    assert.equal(refusal(applyPatch(SOURCE, diff)), "the old lines of change 1 of 5 were found 0 times");
+    assert.equal(refusal(changed), "the old lines of change 7 of 7 were found 0 times");
+    assert.equal(refusal(applyPatch(SOURCE, diff)), "the old lines of change 1 of 7 were found 0 times");
   });
 });
 
@@ -269,7 +275,33 @@ describe("the check of a build", () => {
     );
     assert.equal(same?.status, 0, same?.stderr);
     assert.equal(other?.status, 1);
-    assert.match(other?.stderr ?? "", /by Float32Arrays found .*, expected as by arrays/);
+    assert.match(other?.stderr ?? "", /another way found .*, expected/);
+  });
+
+  const tuned = findTunedBuild();
+  it("rejects additions that find or compare something else", { skip: tuned ? false : "there are none here" }, () => {
+    const changes = {
+      search:
+        "exports.HierarchicalNSW = class extends all.HierarchicalNSW { searchNodes(...a) { return super.searchNodes(...a) - 1; } };",
+      nodes:
+        "exports.HierarchicalNSW = class extends all.HierarchicalNSW { compareNodes(q, n, d) { super.compareNodes(q, n, d); d[3] += 2e-4; } };",
+      rows: "exports.compareRows = (...a) => { all.compareRows(...a); a[4][3] += 2e-4; };",
+      same: "",
+    };
+    const results = Object.entries(changes).map(([name, change]) => {
+      const file = path.join(temporary, `${name}.cjs`);
+      writeFileSync(
+        file,
+        `const all = require(${JSON.stringify(tuned?.file)}); Object.assign(exports, all); ${change}`,
+      );
+      return check(file);
+    });
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      [1, 1, 1, 0],
+    );
+    assert.match(results[0]?.stderr ?? "", /another way found .*, expected/);
+    for (const { stderr } of results.slice(1, 3)) assert.match(stderr, /compared rows are not .* apart/);
   });
 
   it("rejects a file that is no addon", () => {
@@ -412,6 +444,94 @@ describe("a build with the patch", () => {
       assert.throws(() => graph.searchKnn(vector, 1), /TypeError: .*must be an Array/);
     }
     assert.equal(graph.getCurrentCount(), 1);
+  });
+
+  const native = hasNativeSearch(hnswlib) ? hnswlib : undefined;
+  const none = native === undefined ? "there is none here" : false;
+  const nativeGraphOf = (space: "l2" | "ip", vectors: GivenVector[]) => graphOf(space, vectors) as NativeGraph;
+  const nodes = new Uint32Array(300);
+  const distances = new Float32Array(300);
+
+  it("walks to what hnswlib's own search finds, all or the living and allowed alone", { skip: none }, () => {
+    const points = Array.from({ length: 300 }, randomVector);
+    // Node 2i is a tombstone of label i, node 2i + 1 its living one; odd labels are allowed.
+    const labelOf = Uint32Array.from(points, (_, node) => node >> 1);
+    const nodeOf = Uint32Array.from({ length: 150 }, (_, label) => 2 * label + 1);
+    const allow = new Uint32Array(2).fill(0xaaaaaaaa);
+    const isLiving = (node: number) => node % 2 === 1;
+    const isAllowed = (node: number) => isLiving(node) && node >> 1 < 64 && (node >> 1) % 2 === 1;
+    for (const space of ["l2", "ip"] as const) {
+      const graph = nativeGraphOf(space, points);
+      for (const [ef, k] of [
+        [10, 10],
+        [30, 5],
+        [300, 300],
+      ] as const) {
+        graph.setEf(ef);
+        for (const query of Array.from({ length: 10 }, randomVector)) {
+          const ways: [Uint32Array?, Uint32Array?, Uint32Array?, ((node: number) => boolean)?][] = [
+            [],
+            [labelOf, nodeOf, undefined, isLiving],
+            [labelOf, nodeOf, allow, isAllowed],
+          ];
+          for (const [labels, nodesOf, allowed, test] of ways) {
+            const found = graph.searchNodes(query, k, ef, labels, nodesOf, allowed, nodes, distances);
+            const expected = graph.searchKnn(query, k, test);
+            assert.deepEqual([...nodes.subarray(0, found)], expected.neighbors);
+            assert.deepEqual([...distances.subarray(0, found)], expected.distances);
+          }
+        }
+      }
+    }
+    const empty = nativeGraphOf("l2", []);
+    assert.equal(empty.searchNodes(randomVector(), 1, 10, undefined, undefined, undefined, nodes, distances), 0);
+  });
+
+  it("compares queries with rows as a loop over their numbers does", { skip: none }, () => {
+    const points = Array.from({ length: 9 }, randomVector);
+    const queries = Array.from({ length: 3 }, randomVector);
+    const flat = (vectors: Float32Array[]) => Float32Array.from(vectors.flatMap((vector) => [...vector]));
+    const distanceOf = {
+      l2: (a: Float32Array, b: Float32Array) => a.reduce((sum, x, i) => sum + (x - (b[i] as number)) ** 2, 0),
+      ip: (a: Float32Array, b: Float32Array) => 1 - a.reduce((sum, x, i) => sum + x * (b[i] as number), 0),
+    };
+    for (const space of ["l2", "ip"] as const) {
+      const order = [4, 0, 8, 4];
+      native?.compareRows(space, dimensions, flat(queries), flat(order.map((i) => points[i]!)), distances);
+      const byRows = distances.slice(0, 12);
+      nativeGraphOf(space, points).compareNodes(flat(queries), Uint32Array.from(order), distances);
+      assert.deepEqual(distances.slice(0, 12), byRows);
+      const expected = queries.flatMap((query) => order.map((i) => distanceOf[space](query, points[i]!)));
+      for (const [i, value] of expected.entries())
+        assert.ok(Math.abs(byRows[i]! - value) < 1e-4 * (1 + Math.abs(value)));
+    }
+  });
+
+  it("refuses to walk or compare beyond what it was given", { skip: none }, () => {
+    const graph = nativeGraphOf("l2", Array.from({ length: 4 }, randomVector));
+    const query = randomVector();
+    const maps = [new Uint32Array(4), new Uint32Array(4)] as const;
+    const search = (...given: unknown[]) => (graph.searchNodes as (...given: unknown[]) => number)(...given);
+    const refusal = /TypeError: Expected a query, k, a breadth/;
+    for (const wrong of [
+      [],
+      [query.subarray(1), 1, 1, undefined, undefined, undefined, nodes, distances],
+      [query, 301, 1, undefined, undefined, undefined, nodes, distances],
+      [query, 1, 1, new Uint32Array(3), maps[1], undefined, nodes, distances],
+      [query, 1, 1, maps[0], undefined, undefined, nodes, distances],
+      [query, 1, 1, ...maps, new Float32Array(1), nodes, distances],
+      [query, 1, 1, ...maps, undefined, distances, nodes],
+    ]) {
+      assert.throws(() => search(...wrong), refusal);
+    }
+    const compared = /TypeError: Expected queries, nodes of the graph, and room/;
+    assert.throws(() => graph.compareNodes(query, Uint32Array.of(4), distances), compared);
+    assert.throws(() => graph.compareNodes(query, Uint32Array.of(1, 2), new Float32Array(1)), compared);
+    const rows = /TypeError: Expected a space, dimensions, queries, rows, and room/;
+    assert.throws(() => native?.compareRows("l2", 0, query, query, distances), rows);
+    assert.throws(() => native?.compareRows("l2", dimensions, query, query, new Float32Array(0)), rows);
+    const unready = new hnswlib.HierarchicalNSW("l2", dimensions) as NativeGraph;
+    assert.throws(() => unready.compareNodes(query, Uint32Array.of(), distances), compared);
   });
 });
 

@@ -9,8 +9,9 @@ import { applyPatch, PatchError } from "../patch.js";
 import { COMPILER_HINT, npmCommand, npmEnvironment } from "./packages.js";
 
 const CHECK = path.resolve(import.meta.dirname, "../check-hnswlib.js");
-const HEADER = path.resolve(import.meta.dirname, "../huge-pages.h");
-const PATCH = path.resolve(import.meta.dirname, "../float32-array.patch");
+const ADDITIONS = path.resolve(import.meta.dirname, "../hnswlib");
+const HEADERS = ["huge-pages.h", "graph-search.h", "node-methods.h"].map((name) => path.join(ADDITIONS, name));
+const PATCH = path.join(ADDITIONS, "addon.patch");
 const PATCHED = "src/addon.cc";
 /** What node-gyp needs of the package. */
 const SOURCES = ["package.json", "binding.gyp", "src"];
@@ -21,8 +22,8 @@ const tunedFolder = (root) => path.join(root, "node_modules", ".attune-hnswlib")
 const buildMarker = (root) => path.join(tunedFolder(root), "build.json");
 
 /**
- * hnswlib-node for the instructions of this CPU, on huge pages, and taking Float32Arrays as they are: beside npm's
- * build, which knows SSE2 and plain arrays alone and remains the fallback.
+ * hnswlib-node for the instructions of this CPU, on huge pages, taking Float32Arrays as they are, with searches and comparisons of our
+ * own: beside npm's build, which knows SSE2 and plain arrays alone and remains the fallback.
  */
 export const hnswlib = {
   title: "building hnswlib-node for this CPU",
@@ -75,8 +76,7 @@ function keyOf(root, march) {
     cpu: march === "native" ? `${name}: ${flags}` : undefined,
     version: readMarker(path.join(packageFolder(root), "package.json")).version,
     sources: fingerprint(packageFolder(root), SOURCES, ""),
-    header: hashOfFile(HEADER),
-    patch: hashOfFile(PATCH),
+    additions: fingerprint(ADDITIONS, ["."], ""),
     abi: process.versions.modules,
   };
 }
@@ -88,7 +88,7 @@ function copySources(root, workshop) {
     cpSync(path.join(packageFolder(root), name), path.join(workshop, name), { recursive: true });
   }
   // Beside the sources, and named from the build folder inside, for a path with spaces would not survive make.
-  cpSync(HEADER, path.join(workshop, "huge-pages.h"));
+  for (const header of HEADERS) cpSync(header, path.join(workshop, path.basename(header)));
 }
 
 /** Returns why the sources stay as they are when the patch does not fit them; a build without it serves too. */
@@ -100,7 +100,7 @@ function patchSources(workshop) {
   } catch (error) {
     if (!(error instanceof PatchError)) throw error;
     const misfit = `${path.basename(PATCH)} does not fit its ${PATCHED} (${error.message})`;
-    return `hnswlib-node is built without Float32Arrays, which is slower: ${misfit}`;
+    return `hnswlib-node is built without our additions, which is slower: ${misfit}`;
   }
 }
 

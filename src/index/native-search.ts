@@ -1,0 +1,47 @@
+import type { MetricSpace, SearchHits } from "../vector/index.js";
+import type { Bitmap } from "./bitmap.js";
+import type { GraphNodes } from "./graph-nodes.js";
+import type { GraphSearch } from "./graph-search.js";
+import type { NativeGraph } from "./hnswlib.js";
+
+const NO_MAPS = { labelOf: undefined, nodeOf: undefined };
+
+/** Searches by the additions to hnswlib-node: leaves tombstones and what is not allowed out while it walks; each still leads to its neighbours. */
+export class NativeSearch implements GraphSearch {
+  readonly #hnsw: NativeGraph;
+  readonly #nodes: GraphNodes;
+  readonly #space: MetricSpace;
+  #found = new Uint32Array(64);
+  #distances = new Float32Array(64);
+
+  constructor(hnsw: NativeGraph, nodes: GraphNodes, space: MetricSpace) {
+    this.#hnsw = hnsw;
+    this.#nodes = nodes;
+    this.#space = space;
+  }
+
+  search(query: Float32Array, k: number, breadth: number, allow?: Bitmap): SearchHits {
+    if (this.#found.length < k) {
+      this.#found = new Uint32Array(2 * k);
+      this.#distances = new Float32Array(2 * k);
+    }
+    const { count, living, maps } = this.#nodes;
+    const { labelOf, nodeOf } = allow === undefined && living === count ? NO_MAPS : maps;
+    const found = this.#hnsw.searchNodes(
+      query,
+      k,
+      breadth,
+      labelOf,
+      nodeOf,
+      allow?.words,
+      this.#found,
+      this.#distances,
+    );
+    const hits = { labels: new Uint32Array(found), distances: new Float64Array(found) };
+    for (let i = 0; i < found; i++) {
+      hits.labels[i] = this.#nodes.labelOf(this.#found[i] as number);
+      hits.distances[i] = this.#space.fromHnsw(this.#distances[i] as number);
+    }
+    return hits;
+  }
+}

@@ -1,0 +1,97 @@
+// What of graph-search.h is offered to JavaScript, over typed arrays that the caller gives. Arguments that do not fit are refused by a
+// TypeError before anything is read through them.
+#pragma once
+
+#include <napi.h>
+#include <string>
+
+namespace attune {
+
+static inline bool is_float32_array(const Napi::Value& value) {
+  return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_float32_array;
+}
+
+static inline bool is_uint32_array(const Napi::Value& value) {
+  return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint32_array;
+}
+
+static inline size_t size_of(const Napi::Value& value) { return value.As<Napi::TypedArray>().ElementLength(); }
+static inline float* floats_of(const Napi::Value& value) { return value.As<Napi::Float32Array>().Data(); }
+static inline uint32_t* integers_of(const Napi::Value& value) { return value.As<Napi::Uint32Array>().Data(); }
+static inline uint32_t number_of(const Napi::Value& value) { return value.As<Napi::Number>().Uint32Value(); }
+
+static inline bool refuse(const Napi::Env& env, bool fits, const char* expected) {
+  if (!fits) Napi::TypeError::New(env, std::string("Expected ") + expected).ThrowAsJavaScriptException();
+  return !fits;
+}
+
+static inline size_t dimensions_of(const Graph& graph) { return graph.data_size_ / sizeof(float); }
+
+// searchNodes(query, k, breadth, labelOf?, nodeOf?, allow?, nodes, distances): writes up to k nodes and their distances, nearest first, and
+// returns how many. With `labelOf` (node -> label) and `nodeOf` (label -> node), only living nodes, see `Living`.
+static Napi::Value search_nodes(const Napi::CallbackInfo& info, const Graph* graph) {
+  const Napi::Env env = info.Env();
+  const bool typed = graph != nullptr && info.Length() == 8 && is_float32_array(info[0]) && info[1].IsNumber() &&
+                     info[2].IsNumber() && (info[3].IsUndefined() || (is_uint32_array(info[3]) && is_uint32_array(info[4]))) &&
+                     (info[5].IsUndefined() || is_uint32_array(info[5])) && is_uint32_array(info[6]) && is_float32_array(info[7]);
+  const bool all = typed && info[3].IsUndefined();
+  const size_t k = typed ? number_of(info[1]) : 0;
+  const bool fits = typed && size_of(info[0]) == dimensions_of(*graph) && size_of(info[6]) >= k && size_of(info[7]) >= k &&
+                    (all || size_of(info[3]) >= graph->cur_element_count);
+  if (refuse(env, fits, "a query, k, a breadth, maps of the living and what is allowed, and room for k results")) return env.Null();
+  const float* query = floats_of(info[0]);
+  const size_t breadth = std::max<size_t>({k, number_of(info[2]), 1});
+  std::vector<Hit> hits;
+  if (all) {
+    hits = search(*graph, query, k, breadth, Everyone());
+  } else {
+    const bool filtered = !info[5].IsUndefined();
+    const Living living{integers_of(info[3]), integers_of(info[4]), size_of(info[4]), filtered ? integers_of(info[5]) : nullptr,
+                        filtered ? size_of(info[5]) : 0};
+    hits = search(*graph, query, k, breadth, living);
+  }
+  for (size_t i = 0; i < hits.size(); i++) {
+    floats_of(info[7])[i] = hits[i].first;
+    integers_of(info[6])[i] = hits[i].second;
+  }
+  return Napi::Number::New(env, hits.size());
+}
+
+// compareNodes(queries, nodes, distances): the distance of each query to each node's row, query by query.
+static Napi::Value compare_nodes(const Napi::CallbackInfo& info, const Graph* graph) {
+  const Napi::Env env = info.Env();
+  const bool typed = graph != nullptr && info.Length() == 3 && is_float32_array(info[0]) && is_uint32_array(info[1]) &&
+                     is_float32_array(info[2]);
+  const size_t count = typed ? size_of(info[0]) / dimensions_of(*graph) : 0;
+  const size_t rows = typed ? size_of(info[1]) : 0;
+  const uint32_t* nodes = typed ? integers_of(info[1]) : nullptr;
+  const bool fits = typed && size_of(info[2]) >= count * rows &&
+                    std::all_of(nodes, nodes + rows, [&](uint32_t node) { return node < graph->cur_element_count; });
+  if (refuse(env, fits, "queries, nodes of the graph, and room for queries x nodes distances")) return env.Null();
+  compare(
+    graph->fstdistfunc_, graph->dist_func_param_, floats_of(info[0]), count,
+    [&](size_t i) { return graph->getDataByInternalId(nodes[i]); }, rows, floats_of(info[2]));
+  return env.Undefined();
+}
+
+// compareRows(space, dimensions, queries, rows, distances): the distance of each query to each row, query by query.
+static Napi::Value compare_rows(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const bool typed = info.Length() == 5 && info[0].IsString() && info[1].IsNumber() && is_float32_array(info[2]) &&
+                     is_float32_array(info[3]) && is_float32_array(info[4]);
+  const size_t dimensions = typed ? number_of(info[1]) : 0;
+  const size_t count = dimensions > 0 ? size_of(info[2]) / dimensions : 0;
+  const size_t rows = dimensions > 0 ? size_of(info[3]) / dimensions : 0;
+  const bool fits = dimensions > 0 && size_of(info[4]) >= count * rows;
+  if (refuse(env, fits, "a space, dimensions, queries, rows, and room for queries x rows distances")) return env.Null();
+  hnswlib::L2Space l2(dimensions);
+  hnswlib::InnerProductSpace ip(dimensions);
+  const bool is_l2 = info[0].As<Napi::String>().Utf8Value() == "l2";
+  const char* block = reinterpret_cast<const char*>(floats_of(info[3]));
+  compare(
+    is_l2 ? l2.get_dist_func() : ip.get_dist_func(), &dimensions, floats_of(info[2]), count,
+    [&](size_t i) { return block + i * dimensions * sizeof(float); }, rows, floats_of(info[4]));
+  return env.Undefined();
+}
+
+}  // namespace attune
