@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { slices } from "../collection/index.js";
 import { AttuneError } from "../errors/index.js";
 import { parseJson } from "./json.js";
 import {
@@ -73,6 +74,8 @@ export function readJsonVectorsAsTheyArrive(app: FastifyInstance): void {
     const limit = request.routeOptions.bodyLimit;
     const { value, placements } = await receiveBody(stream, limit, new JsonVectorReader(true));
     request.placements = placements;
+    // What follows, from the schema on, is a step by itself.
+    while (slices.over) await slices.next();
     return value;
   });
 }

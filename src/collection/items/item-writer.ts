@@ -10,7 +10,7 @@ import type { LabelAllocator } from "./label-allocator.js";
 import { type Outcome, WriteQueue } from "./write-queue.js";
 
 /** Items in one commit: enough for many small writes to share an fsync, few enough that no step of it holds the thread for long. */
-const COMMIT_ITEMS = 512;
+const COMMIT_ITEMS = 1024;
 
 /**
  * The one path by which items change. A commit goes: rows to the files of the active generation, fsync; one Level batch (here the
@@ -82,6 +82,7 @@ export class ItemWriter {
     const { state } = this;
     const added = liveLabels(changes);
     if (added.length === 0) return;
+    while (slices.over) await slices.next();
     const { active } = state;
     await active.writeRows(added, await this.embeddings(added, changes, active.space));
     if (state.storage.durability === "fsync") await active.space.rows.sync();
@@ -104,6 +105,7 @@ export class ItemWriter {
     try {
       await active.add(liveLabels(changes));
     } finally {
+      while (slices.over) await slices.next();
       const removed = this.show(changes, before);
       this.labels.setAside(removed);
       await active.remove(removed);
