@@ -1,7 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { meanOf } from "../evaluation/index.js";
 import { randomStream, STREAMS } from "./context.js";
-import { runEncoderFineTune } from "./encoder/run-encoder-fine-tune.js";
 import { type GateResult, runGate } from "./gate/gate.js";
 import { gains, Judge } from "./gate/judge.js";
 import { judgingField } from "./gate/samples.js";
@@ -24,7 +23,11 @@ import { peakMemoryBytes } from "./task/peak-memory.js";
  * @throws invalid_setting, not_enough_feedback, contradictory_feedback, fine_tune_failed; the signal's reason
  */
 export async function runFineTune(task: FineTuneTask, hooks: FineTuneHooks = {}): Promise<FineTuneResult> {
-  if (task.options.scope === "encoder") return runEncoderFineTune(task, hooks);
+  if (task.options.scope === "encoder") {
+    // Loading what trains encoders would keep a head waiting.
+    const { runEncoderFineTune } = await import("./encoder/run-encoder-fine-tune.js");
+    return runEncoderFineTune(task, hooks);
+  }
   const startedAt = performance.now();
   hooks.signal?.throwIfAborted();
   const context = await openHeadContext(task, hooks);

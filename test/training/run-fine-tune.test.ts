@@ -196,6 +196,15 @@ test("promote: always writes what the gate refused, and says that it refused", a
   assert.ok(result.written && existsSync(task.output.model) && existsSync(task.output.vectors));
 });
 
+test("what was trained beside a gate that stays shut is written nowhere", async (t) => {
+  const world = new World(126);
+  const changes = { threads: 2, options: { minGain: 50 } };
+  const task = world.task(temporaryDirectory(t), { triplets: world.triplets(60) }, changes);
+  const result = await runFineTune(task);
+  assert.deepEqual([result.outcome, result.written, result.steps], ["rejected", false, 0]);
+  assert.ok(!existsSync(task.output.model) && !existsSync(task.output.vectors));
+});
+
 test("drift above maxDrift closes the gate", async (t) => {
   const world = new World(120);
   const options = { learningRate: 3e-3, maxDrift: 0 };
@@ -204,17 +213,20 @@ test("drift above maxDrift closes the gate", async (t) => {
   assert.match(result.reason ?? "", /maxDrift 0/);
 });
 
-test("progress counts up in each phase, and names rate and time left", async (t) => {
-  const world = new World(121);
-  const task = world.task(temporaryDirectory(t), { triplets: world.triplets(60) }, { options: { promote: "always" } });
-  const seen: FineTuneProgress[] = [];
-  await runFineTune(task, { onProgress: (progress) => seen.push(progress) });
-  assert.deepEqual([...new Set(seen.map((progress) => progress.phase))], ["training", "evaluating", "reEmbedding"]);
-  for (const { done, total } of seen) assert.ok(done >= 0 && done <= total, `${done} of ${total}`);
-  const last = seen.at(-1);
-  assert.deepEqual([last?.phase, last?.done, last?.unit], ["reEmbedding", 400, "rows"]);
-  assert.ok((last?.rate ?? 0) > 0 && last?.etaMs === 0);
-});
+for (const threads of [1, 2]) {
+  test(`progress counts up in each phase, and names rate and time left, on ${threads} threads`, async (t) => {
+    const world = new World(121);
+    const changes = { threads, options: { promote: "always" } } as const;
+    const task = world.task(temporaryDirectory(t), { triplets: world.triplets(60) }, changes);
+    const seen: FineTuneProgress[] = [];
+    await runFineTune(task, { onProgress: (progress) => seen.push(progress) });
+    assert.deepEqual([...new Set(seen.map((progress) => progress.phase))], ["training", "evaluating", "reEmbedding"]);
+    for (const { done, total } of seen) assert.ok(done >= 0 && done <= total, `${done} of ${total}`);
+    const last = seen.at(-1);
+    assert.deepEqual([last?.phase, last?.done, last?.unit], ["reEmbedding", 400, "rows"]);
+    assert.ok((last?.rate ?? 0) > 0 && last?.etaMs === 0);
+  });
+}
 
 for (const threads of [1, 2]) {
   test(`an abort stops it with the signal's reason, on ${threads} threads`, async (t) => {

@@ -1,4 +1,4 @@
-import { type FoldSetup, setUpFolds, validationOf } from "../head/fold-setup.js";
+import { type FoldSetup, validationOf } from "../head/fold-setup.js";
 import type { HeadContext } from "../head/head-context.js";
 import type { HeadTrainer } from "../head/head-trainer.js";
 import type { HeadWork } from "../head/head-work.js";
@@ -52,16 +52,16 @@ interface Trial {
  * With several threads the final head is trained beside the judging of the folds, whatever will come of it.
  */
 export async function runGate(context: HeadContext): Promise<GateResult> {
-  const setup = setUpFolds(context);
-  const work = openHeadWork(context, setup);
+  const work = openHeadWork(context);
   try {
-    return await judgeTraining(context, setup, work);
+    return await judgeTraining(context, work);
   } finally {
     await work.close();
   }
 }
 
-async function judgeTraining(context: HeadContext, setup: FoldSetup, work: HeadWork): Promise<GateResult> {
+async function judgeTraining(context: HeadContext, work: HeadWork): Promise<GateResult> {
+  const { setup } = work;
   const { meter, trainers, task, options, judgedBy, graph, active, maximumSteps } = context;
   const startedAt = performance.now();
   const perRecipe = setup.plans.reduce((sum, plan) => sum + plan.steps, 0);

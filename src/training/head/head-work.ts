@@ -1,5 +1,7 @@
 import { AttuneError } from "../../errors/index.js";
 import type { Verdict } from "../gate/judge.js";
+import { type FoldSetup, setUpFolds } from "./fold-setup.js";
+import type { HeadContext } from "./head-context.js";
 import type { HeadJob, HeadJobResult } from "./head-jobs.js";
 import type { TrainedHead } from "./training-run.js";
 
@@ -7,6 +9,15 @@ import type { TrainedHead } from "./training-run.js";
 export abstract class HeadWork {
   /** Jobs that are done side by side. */
   abstract readonly lanes: number;
+  #setup: FoldSetup | undefined;
+
+  constructor(protected readonly context: HeadContext) {}
+
+  /** What the jobs go by; made when it is first asked for, so that threads start meanwhile. */
+  get setup(): FoldSetup {
+    this.#setup ??= setUpFolds(this.context);
+    return this.#setup;
+  }
 
   protected abstract do(job: HeadJob): Promise<HeadJobResult>;
 

@@ -23,10 +23,11 @@ export class Lanes extends HeadWork {
   readonly #cancel = () => this.#giveUp(this.#signal?.reason);
 
   constructor(
-    { task, miner, meter, signal }: HeadContext,
+    context: HeadContext,
     readonly lanes: number,
   ) {
-    super();
+    super(context);
+    const { task, miner, meter, signal } = context;
     const start: LaneStart = {
       task: { ...task, threads: Math.max(1, Math.floor(task.threads / lanes)) },
       ...(miner instanceof MinedNegatives && { mined: miner.entries() }),

@@ -1,5 +1,4 @@
 import { FOLDS } from "../gate/folds.js";
-import type { FoldSetup } from "./fold-setup.js";
 import type { HeadContext } from "./head-context.js";
 import { doJob, type HeadJob, type HeadJobResult } from "./head-jobs.js";
 import { givenUp, HeadWork } from "./head-work.js";
@@ -9,9 +8,9 @@ import { Lanes } from "./lanes.js";
  * Trainings and looks have nothing to do with one another, so on the CPU each takes a thread for itself, with as many side by side as there
  * are threads: a step of a head is too short for two threads to share (192 x 512 x 512 products, and waiting for each other after each).
  */
-export function openHeadWork(context: HeadContext, setup: FoldSetup): HeadWork {
+export function openHeadWork(context: HeadContext): HeadWork {
   const lanes = lanesOf(context);
-  return lanes === 1 ? new OwnThread(context, setup) : new Lanes(context, lanes);
+  return lanes === 1 ? new OwnThread(context) : new Lanes(context, lanes);
 }
 
 /** How many jobs are done side by side. */
@@ -24,13 +23,6 @@ class OwnThread extends HeadWork {
   readonly lanes = 1;
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
-
-  constructor(
-    private readonly context: HeadContext,
-    private readonly setup: FoldSetup,
-  ) {
-    super();
-  }
 
   protected do(job: HeadJob): Promise<HeadJobResult> {
     const result = this.#last.then(() => {
