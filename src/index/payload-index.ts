@@ -15,8 +15,9 @@ export class PayloadIndex {
   /** Indexes a label's payload, in place of the one it had. */
   set(label: number, payload: Readonly<Record<string, unknown>> | null | undefined): void {
     this.remove(label);
+    if (payload === null || payload === undefined) return;
     const entries: (PayloadField | ScalarValue)[] = [];
-    for (const [path, values] of payloadValues(payload ?? {})) {
+    for (const [path, values] of payloadValues(payload)) {
       const field = this.#fields.get(path) ?? new PayloadField(path);
       this.#fields.set(path, field);
       field.addLabel(label);

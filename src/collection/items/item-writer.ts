@@ -140,13 +140,17 @@ export class ItemWriter {
   }
 
   private async readRecords(operations: ItemOperation[]): Promise<Map<string, ItemRecord>> {
-    const ids = new Set(operations.flatMap(({ mutations }) => mutations.map(idOf)));
-    const known = [...ids].filter((id) => this.state.table.labelOf(id) !== undefined);
-    const records = await this.state.tables.items.getMany(known);
+    const { table, tables } = this.state;
+    const known = new Set<string>();
+    for (const { mutations } of operations) {
+      for (const mutation of mutations) if (table.labelOf(idOf(mutation)) !== undefined) known.add(idOf(mutation));
+    }
     const found = new Map<string, ItemRecord>();
-    known.forEach((id, position) => {
-      const record = records[position];
-      if (record !== undefined) found.set(id, record);
+    if (known.size === 0) return found;
+    const ids = [...known];
+    const records = await tables.items.getMany(ids);
+    records.forEach((record, position) => {
+      if (record !== undefined) found.set(ids[position] as string, record);
     });
     return found;
   }
