@@ -27,6 +27,12 @@ export class Bitmap {
     this.#words[word] = (this.#words[word] as number) | (1 << (label & 31));
   }
 
+  /** Sets labels `32 * position + j` for each bit `j` of `bits`. */
+  setWord(position: number, bits: number): void {
+    if (position >= this.#words.length) this.#grow(position + 1);
+    this.#words[position] = (this.#words[position] as number) | bits;
+  }
+
   clear(label: number): void {
     const word = label >>> 5;
     if (word < this.#words.length) this.#words[word] = (this.#words[word] as number) & ~(1 << (label & 31));

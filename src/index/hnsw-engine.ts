@@ -18,6 +18,8 @@ import type { IndexStatus, RebuildResult } from "./vector-index.js";
 const REBUILD_MINIMUM = 500;
 /** While rows wait for the graph, a rebuild would slow them down to a third; it waits for this share of tombstones. */
 const BUSY_REBUILD_SHARE = 0.6;
+/** Rows that each of several threads builds in at a time, before they wait for each other. */
+const ROWS_PER_THREAD = 4;
 /** How often a scan is made again because rows changed under it; then its answer goes out without them. */
 const MAX_RESCANS = 3;
 
@@ -139,10 +141,14 @@ export class HnswEngine {
     this.#applyMutations();
   }
 
-  /** Builds waiting rows into graphs until `deadline` (performance.now() milliseconds); at least one row. */
-  build(deadline: number): void {
+  /**
+   * Builds waiting rows into graphs until `deadline` (performance.now() milliseconds); at least one row.
+   *
+   * @param threads how many may build what waits for the graph that serves
+   */
+  build(deadline: number, threads = 1): void {
     while (this.hasWork) {
-      this.#buildOne();
+      this.#buildSome(threads);
       if (performance.now() >= deadline) break;
     }
     this.#applyMutations();
@@ -286,7 +292,7 @@ export class HnswEngine {
     return this.#nativeDistance(query, row);
   }
 
-  #buildOne(): void {
+  #buildSome(threads: number): void {
     const rebuild = this.#rebuild;
     // Two rows for the rebuild to one for the lag, so that a rebuild ends even under a steady stream of writes.
     if (rebuild !== undefined && (this.lag === 0 || this.#buildTurn++ % 3 !== 0)) {
@@ -295,14 +301,9 @@ export class HnswEngine {
       else rebuild.graph.add(next.label, next.row);
       return;
     }
-    const label = this.#pending.any();
-    if (label !== undefined) {
-      this.#graph.add(label, this.#pending.row(label));
-      this.#pending.delete(label);
-      return;
-    }
-    const next = this.#backlog.take(this.#rows);
-    if (next !== undefined) this.#graph.add(next.label, next.row);
+    const limit = threads === 1 ? 1 : threads * ROWS_PER_THREAD;
+    const some = this.#pending.size > 0 ? this.#pending.take(limit) : this.#backlog.takeSome(this.#rows, limit);
+    if (some.labels.length > 0) this.#graph.addAll(some.labels, some.rows, threads);
   }
 
   #finishRebuild(rebuild: Rebuild): void {

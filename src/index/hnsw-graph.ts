@@ -94,11 +94,32 @@ export class HnswGraph {
 
   /** Adds a preprocessed row, or replaces the one of this label. */
   add(label: number, row: Float32Array): void {
-    const node = this.#nodes.count;
-    if (node === this.#hnsw.getMaxElements()) this.#hnsw.resizeIndex(Math.ceil(node * 1.5) + 64);
-    this.#hnsw.addPoint(this.#given(row), node);
+    this.#makeRoom(1);
+    this.#hnsw.addPoint(this.#given(row), this.#nodes.count);
     this.#nodes.remove(label);
     this.#nodes.append(label);
+  }
+
+  /**
+   * Adds preprocessed rows (labels.length x dimensions, flat), or replaces those of the labels: by several threads where the build of
+   * hnswlib-node can.
+   *
+   * @param labels each once
+   */
+  addAll(labels: readonly number[], rows: Float32Array, threads: number): void {
+    if (threads === 1 || labels.length === 1 || !hasNativeSearch(hnswlib)) {
+      const rowAt = (i: number) => rows.subarray(i * this.dimensions, (i + 1) * this.dimensions);
+      for (const [i, label] of labels.entries()) this.add(label, rowAt(i));
+      return;
+    }
+    this.#makeRoom(labels.length);
+    const rowOf = new Uint32Array(labels.length);
+    (this.#hnsw as NativeGraph).addNodes(rows, threads, rowOf);
+    for (const row of rowOf) {
+      const label = labels[row] as number;
+      this.#nodes.remove(label);
+      this.#nodes.append(label);
+    }
   }
 
   /** Makes the label's node a tombstone; true when there was one. */
@@ -133,7 +154,9 @@ export class HnswGraph {
    * labels that the graph has, and only where it `comparesRows`.
    */
   compare(queries: Float32Array, labels: readonly number[], values: Float32Array): void {
-    const nodes = Uint32Array.from(labels, (label) => this.#nodes.nodeOf(label));
+    // Uint32Array.from with a function takes as long for a label as the comparison.
+    const nodes = new Uint32Array(labels.length);
+    for (let i = 0; i < labels.length; i++) nodes[i] = this.#nodes.nodeOf(labels[i] as number);
     (this.#hnsw as NativeGraph).compareNodes(queries, nodes, values);
   }
 
@@ -157,6 +180,11 @@ export class HnswGraph {
     const { m } = this.parameters;
     const perNode = this.dimensions * 4 + (2 * m + 1) * 4 + 8 + ((m + 1) * 4) / Math.max(1, m - 1) + 120;
     return Math.round(this.#nodes.count * perNode) + this.#nodes.bytes;
+  }
+
+  #makeRoom(count: number): void {
+    const needed = this.#nodes.count + count;
+    if (needed > this.#hnsw.getMaxElements()) this.#hnsw.resizeIndex(Math.ceil(needed * 1.5) + 64);
   }
 
   /** npm's build takes plain arrays only, which costs a call into Node for each number; one array serves all calls. */

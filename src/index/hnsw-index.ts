@@ -89,7 +89,10 @@ class HnswIndex implements VectorIndex {
   readonly #open = new Map<number, OpenCall>();
   readonly #onCompacted: (labels: Uint32Array) => void;
   readonly #searches = new OpenSearches();
-  #waiting: { call: SearchCall; queries: Float32Array }[] = [];
+  /** Calls of this turn, and their queries one after the other in a block that grows. */
+  #waiting: SearchCall[] = [];
+  #queries = new Float32Array(0);
+  #filled = 0;
   #nextId = 1;
   #end: AttuneError | undefined;
 
@@ -124,7 +127,8 @@ class HnswIndex implements VectorIndex {
     const { k, efSearch, exact, allow } = options;
     const answer = this.#send((id) => {
       const call: SearchCall = { id, count, k, efSearch, exact, allow: allow?.words.slice() };
-      if (this.#waiting.push({ call, queries: queries.slice() }) === 1) setImmediate(() => this.#flush());
+      this.#gather(queries);
+      if (this.#waiting.push(call) === 1) setImmediate(() => this.#flush());
     });
     return this.#searches.track(answer as Promise<SearchHits[]>);
   }
@@ -184,18 +188,25 @@ class HnswIndex implements VectorIndex {
     });
   }
 
-  #flush(): void {
-    const waiting = this.#waiting;
-    if (waiting.length === 0 || this.#end !== undefined) return;
-    this.#waiting = [];
-    const queries = new Float32Array(waiting.reduce((sum, search) => sum + search.queries.length, 0));
-    let start = 0;
-    for (const search of waiting) {
-      queries.set(search.queries, start);
-      start += search.queries.length;
+  #gather(queries: Float32Array): void {
+    const end = this.#filled + queries.length;
+    if (end > this.#queries.length) {
+      const grown = new Float32Array(Math.max(end, this.#queries.length * 2));
+      grown.set(this.#queries.subarray(0, this.#filled));
+      this.#queries = grown;
     }
-    const message: ToWorker = { type: "search", calls: waiting.map(({ call }) => call), queries };
-    this.#worker.postMessage(message, [queries.buffer]);
+    this.#queries.set(queries, this.#filled);
+    this.#filled = end;
+  }
+
+  #flush(): void {
+    const calls = this.#waiting;
+    if (calls.length === 0 || this.#end !== undefined) return;
+    const message: ToWorker = { type: "search", calls, queries: this.#queries.subarray(0, this.#filled) };
+    this.#waiting = [];
+    this.#queries = new Float32Array(0);
+    this.#filled = 0;
+    this.#worker.postMessage(message, [message.queries.buffer]);
   }
 
   #post(message: ToWorker): void {
@@ -221,18 +232,8 @@ class HnswIndex implements VectorIndex {
     }
   }
 
-  #receiveHits({ calls, counts, labels, distances }: HitsMessage): void {
-    let query = 0;
-    let start = 0;
-    for (const { id, count } of calls) {
-      const hits: SearchHits[] = [];
-      for (let i = 0; i < count; i++) {
-        const end = start + (counts[query++] as number);
-        hits.push({ labels: labels.slice(start, end), distances: distances.slice(start, end) });
-        start = end;
-      }
-      this.#take(id)?.resolve(hits);
-    }
+  #receiveHits({ numbers }: HitsMessage): void {
+    for (const { id, hits } of unpackHits(numbers)) this.#take(id)?.resolve(hits);
   }
 
   #take(id: number): OpenCall | undefined {

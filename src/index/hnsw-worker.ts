@@ -1,4 +1,4 @@
-import { constants, setPriority } from "node:os";
+import { availableParallelism, constants, setPriority } from "node:os";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { AttuneError } from "../errors/index.js";
 import type { SearchHits } from "../vector/index.js";
@@ -10,6 +10,9 @@ import type { CallMessage, EngineOptions, FromWorker, SearchCall, ToWorker } fro
 const TURN_MS = 2;
 /** A turn's time for building while searches wait. */
 const BUSY_BUILD_MS = 0.5;
+/** After this long without a message several threads build: whoever asks for nothing does not want the other cores. */
+const QUIET_MS = 20;
+const MAX_BUILDERS = 4;
 const PROGRESS_EVERY_MS = 100;
 
 interface Task {
@@ -31,6 +34,8 @@ class HnswWorker {
   #drains: Watcher[] = [];
   #rebuilds: Watcher[] = [];
   #lastProgress = 0;
+  #lastMessage = 0;
+  readonly #builders: number;
   #scheduled = false;
   #closing = false;
 
@@ -40,6 +45,8 @@ class HnswWorker {
     if (process.platform === "linux" && options.niceness !== 0) {
       setPriority(0, Math.min(options.niceness, constants.priority.PRIORITY_LOW));
     }
+    // An index of lower priority is built beside another, which is asked.
+    this.#builders = options.niceness > 0 ? 1 : Math.min(MAX_BUILDERS, availableParallelism());
     this.#engine = new HnswEngine(options, (message) => this.#post({ type: "log", message }));
     this.#engine.onRebuilt = (result) => {
       for (const { id } of this.#rebuilds) this.#post({ type: "done", id, result });
@@ -53,6 +60,7 @@ class HnswWorker {
   }
 
   #receive(message: ToWorker): void {
+    this.#lastMessage = performance.now();
     switch (message.type) {
       case "search":
         this.#takeSearches(message.calls, message.queries);
@@ -120,7 +128,9 @@ class HnswWorker {
     this.#scheduled = false;
     if (this.#closing) return;
     this.#search();
-    this.#engine.build(performance.now() + (this.#tasks.length > 0 ? BUSY_BUILD_MS : TURN_MS));
+    const now = performance.now();
+    const isQuiet = this.#tasks.length === 0 && now - this.#lastMessage > QUIET_MS;
+    this.#engine.build(now + (this.#tasks.length > 0 ? BUSY_BUILD_MS : TURN_MS), isQuiet ? this.#builders : 1);
     this.#tellWatchers();
     if (this.#tasks.length > 0 || this.#engine.hasWork) this.#schedule();
   }

@@ -29,6 +29,8 @@ export interface NativeGraph extends HierarchicalNSW {
     nodes: Uint32Array,
     distances: Float32Array,
   ): number;
+  /** Adds rows as the next nodes, by several threads; `rowOf[i]` is then the number of the row that became the i-th of them. */
+  addNodes(rows: Float32Array, threads: number, rowOf: Uint32Array): void;
   /** Writes the distance of each query to each node's row, query by query. */
   compareNodes(queries: Float32Array, nodes: Uint32Array, distances: Float32Array): void;
 }
@@ -37,7 +39,7 @@ export interface NativeGraph extends HierarchicalNSW {
 export interface Hnswlib extends Omit<Stock, "HierarchicalNSW"> {
   HierarchicalNSW: new (...args: ConstructorParameters<Stock["HierarchicalNSW"]>) => HierarchicalNSW;
   takesFloat32Array?: boolean;
-  /** Writes the distance of each query to each row, query by query. There with `searchNodes` and `compareNodes`, or not at all. */
+  /** Writes the distance of each query to each row, query by query. There with what `NativeGraph` adds, or not at all. */
   compareRows?(
     space: "ip" | "l2",
     dimensions: number,

@@ -52,6 +52,21 @@ export class LabelQueue {
     return undefined;
   }
 
+  /** Takes up to `limit` labels with their preprocessed rows, flat. */
+  takeSome(rows: RowFile, limit: number): { labels: number[]; rows: Float32Array } {
+    const count = Math.min(limit, this.#count);
+    const taken = { labels: [] as number[], rows: new Float32Array(count * rows.dimensions) };
+    for (
+      let next = this.take(rows);
+      next !== undefined;
+      next = taken.labels.length < count ? this.take(rows) : undefined
+    ) {
+      taken.rows.set(next.row, taken.labels.length * rows.dimensions);
+      taken.labels.push(next.label);
+    }
+    return taken;
+  }
+
   #readAhead(rows: RowFile): boolean {
     this.#position = 0;
     this.#ahead = this.labels.next(this.#cursor, READ_AHEAD);

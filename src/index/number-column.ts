@@ -40,8 +40,12 @@ export class NumberColumn {
     const { gt = -Infinity, gte = -Infinity, lt = Infinity, lte = Infinity } = bounds;
     // NaN is within no bounds.
     const within = (value: number) => value > gt && value >= gte && value < lt && value <= lte;
-    for (let label = 0; label < this.#dense.length; label++) {
-      if (within(this.#dense[label] as number)) result.set(label);
+    const dense = this.#dense;
+    for (let first = 0; first < dense.length; first += 32) {
+      const end = Math.min(first + 32, dense.length);
+      let word = 0;
+      for (let label = first; label < end; label++) if (within(dense[label] as number)) word |= 1 << (label & 31);
+      if (word !== 0) result.setWord(first >>> 5, word);
     }
     for (const some of [this.#sparse, this.#more]) {
       for (const [label, values] of some ?? []) if (values.some(within)) result.set(label);

@@ -63,9 +63,13 @@ export class PendingRows {
     this.#shrink();
   }
 
-  /** One of the labels kept; undefined when there is none. */
-  any(): number | undefined {
-    return this.#labels[0];
+  /** Takes up to `limit` labels with their rows (flat, in a copy) out. */
+  take(limit: number): { labels: number[]; rows: Float32Array } {
+    const first = Math.max(0, this.size - limit);
+    const labels = this.#labels.slice(first);
+    const rows = this.#rows.slice(first * this.#dimensions, this.size * this.#dimensions);
+    for (const label of labels) this.delete(label);
+    return { labels, rows };
   }
 
   /** The row of a label that is kept; a view, valid until the next change. */

@@ -62,10 +62,11 @@ export class GraphRows implements ScannedRows {
 
   compare(queries: Float32Array, labels: number[], tops: readonly TopK[]): void {
     const graph = this.#graph();
-    const inside = graph.comparesRows ? labels.filter((label) => graph.has(label)) : [];
-    if (inside.length > 0) this.#distances.compareBy((values) => graph.compare(queries, inside, values), inside, tops);
-    if (inside.length === labels.length) return;
-    const outside = inside.length === 0 ? labels : labels.filter((label) => !graph.has(label));
-    this.#file.compare(queries, outside, tops);
+    const outside = graph.comparesRows ? labels.filter((label) => !graph.has(label)) : labels;
+    if (outside.length < labels.length) {
+      const inside = outside.length === 0 ? labels : labels.filter((label) => graph.has(label));
+      this.#distances.compareBy((values) => graph.compare(queries, inside, values), inside, tops);
+    }
+    if (outside.length > 0) this.#file.compare(queries, outside, tops);
   }
 }

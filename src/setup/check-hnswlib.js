@@ -33,7 +33,10 @@ function checkGraph(space, dimensions) {
     const twin = graphOf(points.map(toFloat32), space, dimensions);
     for (const query of queries) checkTwin(graph.searchKnn(query, K), twin.searchKnn(toFloat32(query), K));
   }
-  if (addon.compareRows) checkAdditions(graph, space, points, queries);
+  if (addon.compareRows) {
+    checkAdditions(graph, space, points, queries);
+    checkThreads(space, points, queries);
+  }
   const loaded = reload(graph, space, dimensions);
   for (const query of queries) {
     const expected = points.map((point) => DISTANCES[space](query, point));
@@ -88,6 +91,20 @@ function checkAdditions(graph, space, points, queries) {
       const right = compared.every((values) => isNear(values[i * POINTS + j], expected));
       if (!right) throw new Error(`${space}, ${dimensions} dimensions: compared rows are not ${expected} apart`);
     }
+  }
+}
+
+/** A graph that two threads made finds its own nearest. */
+function checkThreads(space, points, queries) {
+  const graph = new addon.HierarchicalNSW(space, points[0].length);
+  graph.initIndex({ maxElements: POINTS });
+  const rowOf = new Uint32Array(POINTS);
+  graph.addNodes(Float32Array.from(points.flat()), 2, rowOf);
+  graph.setEf(POINTS);
+  for (const query of queries) {
+    const nearest = Math.min(...points.map((point) => DISTANCES[space](query, point)));
+    const found = points[rowOf[graph.searchKnn(toFloat32(query), 1).neighbors[0]]];
+    if (!isNear(DISTANCES[space](query, found), nearest)) throw new Error(`${space}: a graph of two threads missed`);
   }
 }
 

@@ -59,6 +59,29 @@ for (const metric of METRICS) {
         assertFinds(graph, (label) => label % 3 !== 0);
       });
 
+      it("is as good when several threads add, each label with its own row and the last it was given", async () => {
+        const graph = HnswGraph.create(space, dimensions, PARAMETERS, 10);
+        const addAll = (labels: number[], of: Float32Array[]) => {
+          const flat = new Float32Array(labels.length * dimensions);
+          for (const [i, label] of labels.entries()) flat.set(of[label]!, i * dimensions);
+          graph.addAll(labels, flat, 3);
+        };
+        addAll([], rows);
+        addAll([...rows.keys()], randomRows(COUNT));
+        const order = [...rows.keys()].reverse();
+        for (let start = 0; start < COUNT; start += 33) addAll(order.slice(start, start + 33), rows);
+        assert.deepEqual([graph.nodes, graph.live], [2 * COUNT, COUNT]);
+        const file = join(temporaryDirectory(), "graph.hnsw");
+        await graph.write(file);
+        for (const each of [graph, HnswGraph.load(file, graph.labelTable(), space, dimensions, PARAMETERS)]) {
+          for (const [label, row] of rows.entries()) assert.deepEqual(each.row(label), Float32Array.from(row));
+          assertFinds(each, () => true);
+          each.add(COUNT, rows[0]!);
+          assert.deepEqual([...each.search(rows[0]!, 2, 2 * COUNT).labels].sort(), [0, COUNT].sort());
+          each.remove(COUNT);
+        }
+      });
+
       it("keeps every bit of a row, the last that a label was given, through a file as well", async () => {
         const graph = fill();
         const before = rows[7]!;

@@ -487,6 +487,22 @@ describe("a build with the patch", () => {
     assert.equal(empty.searchNodes(randomVector(), 1, 10, undefined, undefined, undefined, nodes, distances), 0);
   });
 
+  it("adds rows by several threads, and says which became which node", { skip: none }, () => {
+    const points = Array.from({ length: 200 }, randomVector);
+    const graph = nativeGraphOf("l2", []);
+    graph.addPoint(points[0]!, 0);
+    const rowOf = new Uint32Array(199);
+    graph.addNodes(Float32Array.from(points.slice(1).flatMap((point) => [...point])), 4, rowOf);
+    assert.equal(graph.getCurrentCount(), 200);
+    assert.deepEqual(
+      [...rowOf].sort((a, b) => a - b),
+      Array.from({ length: 199 }, (_, i) => i),
+    );
+    for (const [i, row] of rowOf.entries()) assert.deepEqual(graph.getPoint(1 + i), [...points[1 + row]!]);
+    graph.setEf(200);
+    assert.deepEqual(graph.searchKnn(points[1 + rowOf[5]!]!, 1).neighbors, [6]);
+  });
+
   it("compares queries with rows as a loop over their numbers does", { skip: none }, () => {
     const points = Array.from({ length: 9 }, randomVector);
     const queries = Array.from({ length: 3 }, randomVector);
@@ -530,6 +546,10 @@ describe("a build with the patch", () => {
     const rows = /TypeError: Expected a space, dimensions, queries, rows, and room/;
     assert.throws(() => native?.compareRows("l2", 0, query, query, distances), rows);
     assert.throws(() => native?.compareRows("l2", dimensions, query, query, new Float32Array(0)), rows);
+    const room = /TypeError: Expected rows that the graph has room for, threads, and room/;
+    assert.throws(() => graph.addNodes(new Float32Array(297 * dimensions), 2, nodes), room);
+    assert.throws(() => graph.addNodes(new Float32Array(2 * dimensions), 2, new Uint32Array(1)), room);
+    assert.equal(graph.getCurrentCount(), 4);
     const unready = new hnswlib.HierarchicalNSW("l2", dimensions) as NativeGraph;
     assert.throws(() => unready.compareNodes(query, Uint32Array.of(), distances), compared);
   });

@@ -1,4 +1,4 @@
-// What of graph-search.h is offered to JavaScript, over typed arrays that the caller gives. Arguments that do not fit are refused by a
+// What of graph-search.h and graph-build.h is offered to JavaScript, over typed arrays that the caller gives. Arguments that do not fit are refused by a
 // TypeError before anything is read through them.
 #pragma once
 
@@ -55,6 +55,22 @@ static Napi::Value search_nodes(const Napi::CallbackInfo& info, const Graph* gra
     integers_of(info[6])[i] = hits[i].second;
   }
   return Napi::Number::New(env, hits.size());
+}
+
+// addNodes(rows, threads, rowOf): adds rows as the next nodes, and writes which row became which, see `add_rows`.
+static Napi::Value add_nodes(const Napi::CallbackInfo& info, Graph* graph) {
+  const Napi::Env env = info.Env();
+  const bool typed = graph != nullptr && info.Length() == 3 && is_float32_array(info[0]) && info[1].IsNumber() &&
+                     is_uint32_array(info[2]);
+  const size_t count = typed ? size_of(info[0]) / dimensions_of(*graph) : 0;
+  const bool fits = typed && size_of(info[2]) >= count && graph->cur_element_count + count <= graph->max_elements_;
+  if (refuse(env, fits, "rows that the graph has room for, threads, and room for as many numbers")) return env.Null();
+  try {
+    add_rows(*graph, floats_of(info[0]), count, number_of(info[1]), integers_of(info[2]));
+  } catch (const std::exception& error) {
+    Napi::Error::New(env, std::string("Hnswlib Error: ") + error.what()).ThrowAsJavaScriptException();
+  }
+  return env.Undefined();
 }
 
 // compareNodes(queries, nodes, distances): the distance of each query to each node's row, query by query.

@@ -10,7 +10,9 @@ import { COMPILER_HINT, npmCommand, npmEnvironment } from "./packages.js";
 
 const CHECK = path.resolve(import.meta.dirname, "../check-hnswlib.js");
 const ADDITIONS = path.resolve(import.meta.dirname, "../hnswlib");
-const HEADERS = ["huge-pages.h", "graph-search.h", "node-methods.h"].map((name) => path.join(ADDITIONS, name));
+const HEADERS = ["huge-pages.h", "graph-search.h", "graph-build.h", "node-methods.h"].map((name) =>
+  path.join(ADDITIONS, name),
+);
 const PATCH = path.join(ADDITIONS, "addon.patch");
 const PATCHED = "src/addon.cc";
 /** What node-gyp needs of the package. */
