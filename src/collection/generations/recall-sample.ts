@@ -2,7 +2,7 @@ import type { VectorFile } from "../../../storage/index.js";
 import type { SearchHits, VectorIndex } from "../../index/index.js";
 import { openWorkerSession, type Tensor, type WorkerSession } from "../../runtime/index.js";
 import { closenessModel } from "../../training/index.js";
-import { type MetricSpace, metricOf, Random, TopK } from "../../vector/index.js";
+import { metricOf, Random, TopK } from "../../vector/index.js";
 import type { ContentRules } from "../items/item-content.js";
 
 /** Items that are asked for; the standard error of a recall of .98 is then some .003. */
@@ -95,25 +95,27 @@ async function nearestOf(
   signal: AbortSignal,
 ): Promise<number[][]> {
   const { dimensions, metric } = rules;
-  const space = metricOf(metric);
   const tops = Array.from({ length: queries.length / dimensions }, () => new TopK(K + 1));
-  const session = await openWorkerSession(closenessModel(dimensions, metric), { provider: "cpu", threads });
+  const session = await openWorkerSession(closenessModel(dimensions, metric, false), { provider: "cpu", threads });
   try {
     const blockAt = (first: number) => labels.subarray(first, first + BLOCK);
-    let ahead = readPrepared(rows, blockAt(0), space);
+    let ahead = rows.read(blockAt(0));
     for (let first = 0; first < labels.length; first += BLOCK) {
       signal.throwIfAborted();
       const block = blockAt(first);
       const multiplied = closenessOf(session, queries, await ahead, dimensions);
-      ahead = readPrepared(rows, blockAt(first + BLOCK), space);
+      ahead = rows.read(blockAt(first + BLOCK));
       const closeness = await multiplied.catch(async (error: unknown) => {
         await ahead.catch(() => {});
         throw error;
       });
       tops.forEach((top, q) => {
+        let { bound } = top;
         for (let i = 0; i < block.length; i++) {
           const distance = -(closeness[q * block.length + i] as number);
-          if (distance <= top.bound) top.push(block[i] as number, distance);
+          if (!(distance <= bound)) continue;
+          top.push(block[i] as number, distance);
+          bound = top.bound;
         }
       });
     }
@@ -124,16 +126,10 @@ async function nearestOf(
   return tops.map((top) => [...top.sorted().labels]);
 }
 
-async function readPrepared(rows: VectorFile, labels: Uint32Array, space: MetricSpace): Promise<Float32Array> {
-  const block = await rows.read(labels);
-  space.preprocess(block, rows.dimensions);
-  return block;
-}
-
 async function closenessOf(
   session: WorkerSession,
   queries: Float32Array,
-  embedded: Float32Array,
+  base: Float32Array,
   dimensions: number,
 ): Promise<Float32Array> {
   const tensor = (data: Float32Array): Tensor => ({
@@ -142,7 +138,7 @@ async function closenessOf(
     data: data as Float32Array<ArrayBuffer>,
   });
   // Handed over, not copied; of the queries, which are needed again, a copy.
-  const feeds = { queries: tensor(queries.slice()), embedded: tensor(embedded) };
+  const feeds = { queries: tensor(queries.slice()), base: tensor(base) };
   const { closeness } = await session.run(feeds, { transfer: true });
   if (!(closeness?.data instanceof Float32Array)) throw new Error("the session gave no float32 output closeness");
   return closeness.data;

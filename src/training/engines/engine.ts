@@ -1,7 +1,7 @@
 import type { Provider, ProviderChoice, Session, Tensor } from "../../runtime/index.js";
 import { openSession } from "../../runtime/index.js";
 import type { Metric } from "../../vector/metric.js";
-import { embeddingModel, isIdentity, preparationModel, scanModel } from "../head/head.js";
+import { closenessModel, embeddingModel, isIdentity, preparationModel } from "../head/head.js";
 
 /** A float32 tensor as the runtime takes it. */
 export function tensor(data: Float32Array, shape: number[]): Tensor {
@@ -29,8 +29,8 @@ interface Sessions {
   embedding: Session;
   preparation: Session;
   /** The same, and how close queries are to them. */
-  scan: Session;
-  baseScan: Session;
+  closeness: Session;
+  baseCloseness: Session;
 }
 
 /** The matrix products of judging and re-embedding, in ONNX Runtime sessions opened once. Nothing is multiplied by the identity. */
@@ -51,8 +51,8 @@ export class Engine {
     return new Engine(options, {
       embedding: await open(embeddingModel(dimensions, metric)),
       preparation: await open(preparationModel(dimensions, metric)),
-      scan: await open(scanModel(dimensions, metric, true)),
-      baseScan: await open(scanModel(dimensions, metric, false)),
+      closeness: await open(closenessModel(dimensions, metric, true)),
+      baseCloseness: await open(closenessModel(dimensions, metric, false)),
     });
   }
 
@@ -76,11 +76,11 @@ export class Engine {
   /** Closeness of n embedded queries to m rows through a head: n x m, larger is closer (see `closenessModel`). */
   async closeness(queries: Float32Array, rows: Float32Array, weights: Float32Array): Promise<Float32Array> {
     const d = this.dimensions;
-    const { scan, baseScan } = this.#sessions;
+    const { closeness, baseCloseness } = this.#sessions;
     const feeds = { queries: tensor(queries, [queries.length / d, d]), base: tensor(rows, [rows.length / d, d]) };
     const outputs = isIdentity(weights, d)
-      ? await baseScan.run(feeds)
-      : await scan.run({ ...feeds, weights: tensor(weights, [d, d]) });
+      ? await baseCloseness.run(feeds)
+      : await closeness.run({ ...feeds, weights: tensor(weights, [d, d]) });
     return floats(outputs, "closeness");
   }
 

@@ -1,4 +1,4 @@
-import { encodeModel, GraphBuilder, type Value } from "../../onnx/index.js";
+import { encodeModel, GraphBuilder } from "../../onnx/index.js";
 import type { Metric } from "../../vector/metric.js";
 import { graphOperations } from "../engines/graph-operations.js";
 import { prepareRows } from "../losses/distances.js";
@@ -52,36 +52,22 @@ export function preparationModel(dimensions: number, metric: Metric): Uint8Array
 }
 
 /**
- * How close each of n queries is to each of m embedded rows, larger is closer: `queries` (n, d), `embedded` (m, d) to
- * `closeness` (n, m). Cosine: the cosine. Euclidean: q . x - |x|^2 / 2, which orders as the distance does, since
- * |q - x|^2 = |q|^2 - 2 (q . x - |x|^2 / 2).
+ * How close n prepared queries are to m rows that are prepared on the way, after a head where there is one, larger is closer: `queries`
+ * (n, d), `base` (m, d) and, with a head, `weights` (d, d) to `closeness` (n, m). Cosine: the cosine. Euclidean: q . x - |x|^2 / 2, which
+ * orders as the distance does, since |q - x|^2 = |q|^2 - 2 (q . x - |x|^2 / 2).
  */
-export function closenessModel(dimensions: number, metric: Metric): Uint8Array {
+export function closenessModel(dimensions: number, metric: Metric, withHead: boolean): Uint8Array {
   const graph = new GraphBuilder("closeness");
-  const queries = graph.input("queries", "float32", ["n", dimensions]);
-  const embedded = graph.input("embedded", "float32", ["m", dimensions]);
-  graph.output(closenessTo(graph, metric, queries, embedded), "closeness");
-  return encodeModel(graph.model());
-}
-
-/**
- * How close embedded queries are to rows that are embedded on the way, which never leave the runtime: `queries` (n, d), `base` (m, d) and,
- * with a head, `weights` (d, d) to `closeness` (n, m).
- */
-export function scanModel(dimensions: number, metric: Metric, withHead: boolean): Uint8Array {
-  const graph = new GraphBuilder("scan");
   const queries = graph.input("queries", "float32", ["n", dimensions]);
   const base = graph.input("base", "float32", ["m", dimensions]);
   const ops = graphOperations(graph);
-  const rows = withHead ? ops.matMul(base, graph.input("weights", "float32", [dimensions, dimensions])) : base;
-  graph.output(closenessTo(graph, metric, queries, prepareRows(ops, metric, rows)), "closeness");
+  const given = withHead ? ops.matMul(base, graph.input("weights", "float32", [dimensions, dimensions])) : base;
+  const rows = prepareRows(ops, metric, given);
+  let closeness = ops.matMul(queries, ops.transpose(rows));
+  if (metric === "euclidean") {
+    const squares = ops.transpose(ops.sumRows(ops.mul(rows, rows)));
+    closeness = ops.sub(closeness, ops.mul(squares, 0.5));
+  }
+  graph.output(closeness, "closeness");
   return encodeModel(graph.model());
-}
-
-function closenessTo(graph: GraphBuilder, metric: Metric, queries: Value, embedded: Value): Value {
-  const ops = graphOperations(graph);
-  const products = ops.matMul(queries, ops.transpose(embedded));
-  if (metric === "cosine") return products;
-  const squares = ops.transpose(ops.sumRows(ops.mul(embedded, embedded)));
-  return ops.sub(products, ops.mul(squares, 0.5));
 }
