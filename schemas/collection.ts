@@ -8,7 +8,7 @@ export type Modality = Static<typeof Modality>;
 export const MetricName = OneOf(["cosine", "euclidean"] as const, { default: "cosine" });
 
 export const IndexSettings = Strict({
-  m: Type.Optional(Type.Integer({ minimum: 2, maximum: 128, default: 16 })),
+  m: Type.Optional(Type.Integer({ minimum: 2, maximum: 100, default: 16 })),
   efConstruction: Type.Optional(Type.Integer({ minimum: 4, maximum: 4096, default: 200 })),
   efSearch: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, default: 64 })),
   shards: Type.Optional(
@@ -74,7 +74,9 @@ export type CreateCollection = Static<typeof CreateCollection>;
 
 export const PatchCollection = Strict(
   {
-    index: Type.Optional(Strict({ efSearch: Type.Integer({ minimum: 1, maximum: 10_000 }) })),
+    index: Type.Optional(
+      Strict({ efSearch: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })) }, { minProperties: 1 }),
+    ),
     autoTune: Type.Optional(AutoTune),
     keepGenerations: Type.Optional(KeepGenerations),
   },
