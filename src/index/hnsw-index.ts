@@ -7,13 +7,13 @@ import type {
   CarriedIndex,
   EngineOptions,
   FromWorker,
-  HitsMessage,
   HnswParameters,
   SearchCall,
   ToWorker,
 } from "./hnsw-messages.js";
 import { hasNativeSearch, hnswlib } from "./hnswlib.js";
 import { OpenSearches } from "./open-searches.js";
+import { unpackHits } from "./packed-hits.js";
 import type {
   IndexOptions,
   IndexProgress,
@@ -202,11 +202,12 @@ class HnswIndex implements VectorIndex {
   #flush(): void {
     const calls = this.#waiting;
     if (calls.length === 0 || this.#end !== undefined) return;
-    const message: ToWorker = { type: "search", calls, queries: this.#queries.subarray(0, this.#filled) };
+    const queries = this.#queries.subarray(0, this.#filled);
     this.#waiting = [];
     this.#queries = new Float32Array(0);
     this.#filled = 0;
-    this.#worker.postMessage(message, [message.queries.buffer]);
+    const message: ToWorker = { type: "search", calls, queries };
+    this.#worker.postMessage(message, [queries.buffer]);
   }
 
   #post(message: ToWorker): void {
@@ -219,7 +220,7 @@ class HnswIndex implements VectorIndex {
         this.#take(0)?.resolve(undefined);
         break;
       case "hits":
-        this.#receiveHits(message);
+        for (const { id, hits } of unpackHits(message.packed)) this.#take(id)?.resolve(hits);
         break;
       case "progress":
         this.#open.get(message.id)?.onProgress?.({ done: message.done, total: message.total });
@@ -230,10 +231,6 @@ class HnswIndex implements VectorIndex {
       case "failed":
         this.#take(message.id)?.reject(new AttuneError(message.code, message.message));
     }
-  }
-
-  #receiveHits({ numbers }: HitsMessage): void {
-    for (const { id, hits } of unpackHits(numbers)) this.#take(id)?.resolve(hits);
   }
 
   #take(id: number): OpenCall | undefined {

@@ -74,13 +74,10 @@ export type ToWorker =
   | { type: "close" }
   | CallMessage;
 
-/** Answers to searches in one message: `counts` holds the hits of each query, call by call; the rest is flat. */
+/** Answers to searches, by `packHits`. */
 export interface HitsMessage {
   type: "hits";
-  calls: { id: number; count: number }[];
-  counts: Uint32Array;
-  labels: Uint32Array;
-  distances: Float64Array;
+  packed: Float64Array;
 }
 
 export type FromWorker =

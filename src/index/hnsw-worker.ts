@@ -5,6 +5,7 @@ import type { SearchHits } from "../vector/index.js";
 import { Bitmap } from "./bitmap.js";
 import { HnswEngine } from "./hnsw-engine.js";
 import type { CallMessage, EngineOptions, FromWorker, SearchCall, ToWorker } from "./hnsw-messages.js";
+import { type AnsweredSearch, packHits } from "./packed-hits.js";
 
 /** A turn's time for searches, and for building when no search waits. Between turns messages are taken in. */
 const TURN_MS = 2;
@@ -137,7 +138,7 @@ class HnswWorker {
 
   /** Takes a step of each search in turn, so that a long one holds none up, and answers in one message. */
   #search(): void {
-    const answers: { id: number; hits: SearchHits[] }[] = [];
+    const answers: AnsweredSearch[] = [];
     const deadline = performance.now() + TURN_MS;
     while (this.#tasks.length > 0) {
       const task = this.#tasks.shift() as Task;
@@ -150,7 +151,7 @@ class HnswWorker {
       }
       if (performance.now() >= deadline) break;
     }
-    if (answers.length > 0) this.#post(packHits(answers));
+    if (answers.length > 0) this.#post({ type: "hits", packed: packHits(answers) });
   }
 
   #tellWatchers(): void {
@@ -188,21 +189,6 @@ class HnswWorker {
   #post(message: FromWorker): void {
     this.#port.postMessage(message);
   }
-}
-
-function packHits(answers: { id: number; hits: SearchHits[] }[]): FromWorker {
-  const all = answers.flatMap(({ hits }) => hits);
-  const total = all.reduce((sum, { labels }) => sum + labels.length, 0);
-  const labels = new Uint32Array(total);
-  const distances = new Float64Array(total);
-  let start = 0;
-  for (const hits of all) {
-    labels.set(hits.labels, start);
-    distances.set(hits.distances, start);
-    start += hits.labels.length;
-  }
-  const calls = answers.map(({ id, hits }) => ({ id, count: hits.length }));
-  return { type: "hits", calls, counts: Uint32Array.from(all, (hits) => hits.labels.length), labels, distances };
 }
 
 if (parentPort !== null) new HnswWorker(parentPort, workerData as EngineOptions);

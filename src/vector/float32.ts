@@ -95,16 +95,23 @@ function fromNumbers(numbers: readonly number[] | Float32Array, dimensions: numb
   return vector;
 }
 
-/** The bytes of Base64 in the standard or the URL-safe alphabet, padding optional; undefined when the text is not that. */
-export function decodeBase64(text: string): Buffer | undefined {
-  const bytes = Buffer.from(text, "base64");
+/**
+ * The bytes of Base64 in the standard or the URL-safe alphabet, padding optional; undefined when the text is not that.
+ *
+ * @param allocate memory for them
+ */
+export function decodeBase64(
+  text: string,
+  allocate: (bytes: number) => Buffer = Buffer.allocUnsafe,
+): Buffer | undefined {
   const unpadded = text.endsWith("==") ? text.length - 2 : text.endsWith("=") ? text.length - 1 : text.length;
+  const bytes = allocate(Math.floor((unpadded * 3) / 4));
   // Node skips what is not base64, so a foreign character shows as missing bytes.
-  return bytes.length === Math.floor((unpadded * 3) / 4) && unpadded % 4 !== 1 ? bytes : undefined;
+  return bytes.write(text, "base64") === bytes.length && unpadded % 4 !== 1 ? bytes : undefined;
 }
 
 function fromBase64(text: string, dimensions: number): Float32Array {
-  const bytes = decodeBase64(text);
+  const bytes = decodeBase64(text, (length) => Buffer.from(new ArrayBuffer(length)));
   if (bytes === undefined) {
     throw new AttuneError(
       "invalid_vector",
@@ -117,7 +124,7 @@ function fromBase64(text: string, dimensions: number): Float32Array {
       `the vector's base64 holds ${bytes.length} bytes; expected ${dimensions * 4} (${dimensions} x 4, little-endian float32)`,
     );
   }
-  return decodeFloat32(bytes);
+  return viewFloat32(bytes);
 }
 
 function wrongDimensions(got: number, expected: number): AttuneError {

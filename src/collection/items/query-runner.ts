@@ -1,6 +1,6 @@
-import type { Filter, Hit, Payload, QueryBatchResult, QueryResult, WithVector } from "../../../schemas/index.js";
+import type { Hit, Payload, QueryBatchResult, QueryResult, WithVector } from "../../../schemas/index.js";
 import { AttuneError } from "../../errors/index.js";
-import type { Bitmap, SearchHits } from "../../index/index.js";
+import type { SearchHits } from "../../index/index.js";
 import { metricOf, readVector } from "../../vector/index.js";
 import type { CollectionState } from "../collection-state.js";
 import type { LiveGeneration } from "../generations/live-generation.js";
@@ -8,6 +8,7 @@ import { checkFilter } from "./filter-depth.js";
 import type { GivenQuery } from "./given.js";
 import { readImage } from "./image-content.js";
 import { checkAccepted, checkBatchSize, checkText, placedQuery } from "./item-content.js";
+import { RecentFilters } from "./recent-filters.js";
 import { shownVector } from "./shown-vector.js";
 
 const DEFAULT_K = 10;
@@ -26,7 +27,11 @@ interface Prepared {
 
 /** Answers queries, each wholly within one generation. */
 export class QueryRunner {
-  constructor(private readonly state: CollectionState) {}
+  private readonly filters: RecentFilters;
+
+  constructor(private readonly state: CollectionState) {
+    this.filters = new RecentFilters(state);
+  }
 
   async run(query: GivenQuery): Promise<QueryResult> {
     const started = performance.now();
@@ -115,7 +120,7 @@ export class QueryRunner {
 
   private async search(prepared: Prepared, generation: LiveGeneration): Promise<Hit[]> {
     const { query, row, k, self } = prepared;
-    const allow = this.allowed(query.filter);
+    const allow = query.filter === undefined ? undefined : this.filters.select(query.filter);
     const wanted = self === undefined ? k : k + 1;
     // The index orders ties by label; one hit more than wanted shows whether the cut goes through a tie.
     for (let asked = wanted + 1; ; asked = Math.min(asked * 10, wanted + TIES)) {
@@ -130,10 +135,6 @@ export class QueryRunner {
       if (complete || hits.distances[wanted - 1] !== hits.distances.at(-1))
         return this.show(hits, prepared, generation);
     }
-  }
-
-  private allowed(filter: Filter | undefined): Bitmap | undefined {
-    return filter === undefined ? undefined : this.state.payloads.select(filter, this.state.table.live);
   }
 
   private async show(hits: SearchHits, { query, k, self }: Prepared, generation: LiveGeneration): Promise<Hit[]> {
