@@ -1,5 +1,5 @@
 /** What long work may take of one turn of the event loop, all of it together. */
-const SLICE_MS = 2;
+const SLICE_MS = 1;
 
 /**
  * Long work on the thread that speaks HTTP (reading large bodies, checking and storing many items) is done in slices: all of it
