@@ -44,7 +44,11 @@ export class NumberColumn {
     for (let first = 0; first < dense.length; first += 32) {
       const end = Math.min(first + 32, dense.length);
       let word = 0;
-      for (let label = first; label < end; label++) if (within(dense[label] as number)) word |= 1 << (label & 31);
+      for (let label = first; label < end; label++) {
+        const value = dense[label] as number;
+        // As `within`, but neither calls nor branches, which would be guessed wrong: 100,000 labels take .2 ms so, up to 1 ms else.
+        word |= (Number(value > gt) & Number(value >= gte) & Number(value < lt) & Number(value <= lte)) << label;
+      }
       if (word !== 0) result.setWord(first >>> 5, word);
     }
     for (const some of [this.#sparse, this.#more]) {
