@@ -37,6 +37,8 @@ export class LiveGeneration {
   private breadth: number;
   /** The sequence of the last snapshot on disk. */
   checkpointed: number;
+  /** Rows that it lacks although they were written before: the graph had not come to them. */
+  unbuilt = 0;
 
   readonly number: number;
   readonly space: EmbeddingSpace;
@@ -78,6 +80,7 @@ export class LiveGeneration {
     this.indexed.labels = next.labels;
     this.breadth = 1;
     this.checkpointed = saved;
+    this.unbuilt = 0;
     return this.replaceable.replace(next.index);
   }
 
@@ -142,8 +145,10 @@ export class LiveGeneration {
   async checkpoint(): Promise<void> {
     const sequence = this.sequence;
     await this.rows.sync();
+    const { lag } = await this.index.status();
     await this.index.snapshot(sequence);
     this.checkpointed = sequence;
+    this.unbuilt = lag;
   }
 
   /** Waits for those who use it, then closes what it holds. */

@@ -11,7 +11,7 @@ import { chooseBreadth } from "./search-breadth.js";
 
 /** An index that lacks at most this many rows is completed where it is: that takes a second or two. */
 const LITTLE = 2048;
-/** A snapshot of the active index that is behind by more changes than this is taken anew before its graph is kept. */
+/** A snapshot of the active index that lacks more changes than this is taken anew before its graph is kept. */
 const BEHIND = 512;
 /** A kept graph that lacks more than this share of the items is not worth it. */
 const MOST_LACKING = 0.25;
@@ -38,7 +38,8 @@ type Kept = { opened: OpenedIndex; outcome: IndexSwitch } | { outcome: IndexSwit
  * what the next index is to hold: a label that is used again between the two would have the links of another item.
  */
 export async function saveForKeeping({ active, table, log, record }: CollectionState): Promise<void> {
-  if (table.count <= LITTLE || active.sequence - active.checkpointed <= BEHIND) return;
+  const lacking = active.sequence - active.checkpointed + active.unbuilt;
+  if (table.count <= LITTLE || lacking <= BEHIND) return;
   try {
     await active.use(() => active.checkpoint());
   } catch (error) {

@@ -37,31 +37,32 @@ export class Checkpoints {
   private later(): void {
     clearTimeout(this.timer);
     if (this.closed) return;
-    this.timer = setTimeout(() => this.start(), PAUSE_MS).unref();
+    this.timer = setTimeout(() => this.start(SOME_CHANGES), PAUSE_MS).unref();
   }
 
-  private start(): void {
-    this.running ??= this.save().finally(() => {
+  /** @param mostLag where the graph has still more rows than this to come to, it is saved later */
+  private start(mostLag = Number.POSITIVE_INFINITY): void {
+    this.running ??= this.save(mostLag).finally(() => {
       this.running = undefined;
     });
   }
 
-  private async save(): Promise<void> {
+  private async save(mostLag = Number.POSITIVE_INFINITY): Promise<void> {
     const { state } = this;
     try {
-      if (!(await checkpointActive(state))) this.later();
+      if (!(await checkpointActive(state, mostLag))) this.later();
     } catch (error) {
       state.log.warn(`Collection ${state.record.name}: no snapshot of the index was written: ${String(error)}`);
     }
   }
 }
 
-/** Saves index and rows of the active generation, then how far they reach. False when the graph is worn and was not saved. */
-async function checkpointActive(state: CollectionState): Promise<boolean> {
+/** Saves index and rows of the active generation, then how far they reach. False when the graph is worn, or far behind, and was not saved. */
+async function checkpointActive(state: CollectionState, mostLag: number): Promise<boolean> {
   const { active } = state;
   return active.use(async () => {
-    const { points, tombstones } = await active.index.status();
-    if (tombstones > points * WORN) return false;
+    const { points, tombstones, lag } = await active.index.status();
+    if (tombstones > points * WORN || lag > mostLag) return false;
     await active.checkpoint();
     const stored = await state.tables.generations.get(active.number);
     if (stored === undefined) return true;
