@@ -85,6 +85,21 @@ test("the least breadth that finds as much as before is chosen; where that is de
   assert.equal(await chooseBreadth(at(0.9, 0.9, 0.9, 0.9, 0.9, 0.97), 0.999), undefined);
 });
 
+test("a graph that was saved before it had come to all rows is saved anew, and kept", async (t) => {
+  const random = new Random(seedOf("kept-graph unbuilt", 22));
+  const data = learnable(random, COUNT);
+  const first = await openDatabase(t);
+  const { directory } = first;
+  await fill(await vectorCollection(first, data.dimensions, { index: { m: 8, efConstruction: 60 } }), data);
+  // Saves what the graph has come to.
+  await first.close();
+  const things = (await openDatabase(t, { directory })).collection("things");
+  await settled(things);
+  await things.submitFeedback({ triplets: triplets(random, data, 100) });
+  const job = await ended(things, (await things.startFineTune(QUICK)).id);
+  assert.deepEqual([job.status, job.index?.kept], ["promoted", true], `${job.reason} ${job.index?.reason}`);
+});
+
 test("a fine-tune goes live on the kept graph, and a new one takes its place", async (t) => {
   const { data, things, lines } = await prepared(t);
   const before = await recallOf(things, data);

@@ -10,6 +10,8 @@ export interface OpenedIndex {
   breadth: number;
   /** The sequence of its snapshot on disk. */
   saved: number;
+  /** Rows that the snapshot lacks although they were written before. @default 0 */
+  unbuilt?: number;
 }
 
 /** What the index of a generation is opened with, as of `sequence`. */

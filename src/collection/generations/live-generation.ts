@@ -38,7 +38,7 @@ export class LiveGeneration {
   /** The sequence of the last snapshot on disk. */
   checkpointed: number;
   /** Rows that it lacks although they were written before: the graph had not come to them. */
-  unbuilt = 0;
+  unbuilt: number;
 
   readonly number: number;
   readonly space: EmbeddingSpace;
@@ -52,6 +52,7 @@ export class LiveGeneration {
     this.indexed = new IndexedItems(this.replaceable, parts.labels, parts.sequence);
     this.breadth = parts.opened.breadth;
     this.checkpointed = parts.opened.saved;
+    this.unbuilt = parts.opened.unbuilt ?? 0;
   }
 
   get index(): VectorIndex {

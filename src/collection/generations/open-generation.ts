@@ -63,8 +63,8 @@ export async function openGeneration(
 
 async function openSaved(options: HnswIndexOptions, stored: StoredGeneration): Promise<OpenedIndex> {
   const index = await openHnswIndex(options);
-  const { provisional } = await index.status();
-  return { index, breadth: provisional ? (stored.breadth ?? 1) : 1, saved: stored.rowsSequence };
+  const { provisional, lag } = await index.status();
+  return { index, breadth: provisional ? (stored.breadth ?? 1) : 1, saved: stored.rowsSequence, unbuilt: lag };
 }
 
 /** The space of a tuned encoder: its model and its rows, both in the generation's folder. */
