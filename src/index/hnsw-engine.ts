@@ -21,7 +21,7 @@ const BUSY_REBUILD_SHARE = 0.6;
 /** Rows read and taken in at once: of 512 numbers about half a millisecond. */
 const ROWS_APPLIED = 256;
 /** Rows that each of several threads builds in at a time, before they wait for each other. */
-const ROWS_PER_THREAD = 4;
+const ROWS_PER_THREAD = 2;
 /** How often a scan is made again because rows changed under it; then its answer goes out without them. */
 const MAX_RESCANS = 3;
 

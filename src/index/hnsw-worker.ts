@@ -12,7 +12,7 @@ const TURN_MS = 2;
 /** A turn's time for building while searches wait. */
 const BUSY_BUILD_MS = 0.5;
 /** After this long without a message several threads build: whoever asks for nothing does not want the other cores. */
-const QUIET_MS = 20;
+const QUIET_MS = 50;
 const MAX_BUILDERS = 4;
 const PROGRESS_EVERY_MS = 100;
 
