@@ -11,7 +11,7 @@ import { type AnsweredSearch, packHits } from "./packed-hits.js";
 const TURN_MS = 2;
 /** A turn's time for building while searches wait. */
 const BUSY_BUILD_MS = 0.5;
-/** After this long without a message several threads build: whoever asks for nothing does not want the other cores. */
+/** After this long without a search or a write several threads build: whoever asks for nothing does not want the other cores. */
 const QUIET_MS = 50;
 const MAX_BUILDERS = 4;
 const PROGRESS_EVERY_MS = 100;
@@ -35,7 +35,7 @@ class HnswWorker {
   #drains: Watcher[] = [];
   #rebuilds: Watcher[] = [];
   #lastProgress = 0;
-  #lastMessage = 0;
+  #lastRequest = 0;
   readonly #builders: number;
   #scheduled = false;
   #closing = false;
@@ -61,7 +61,10 @@ class HnswWorker {
   }
 
   #receive(message: ToWorker): void {
-    this.#lastMessage = performance.now();
+    // A look at the status is no request.
+    if (message.type === "search" || message.type === "add" || message.type === "remove") {
+      this.#lastRequest = performance.now();
+    }
     switch (message.type) {
       case "search":
         this.#takeSearches(message.calls, message.queries);
@@ -130,7 +133,7 @@ class HnswWorker {
     if (this.#closing) return;
     this.#search();
     const now = performance.now();
-    const isQuiet = this.#tasks.length === 0 && now - this.#lastMessage > QUIET_MS;
+    const isQuiet = this.#tasks.length === 0 && now - this.#lastRequest > QUIET_MS;
     this.#engine.build(now + (this.#tasks.length > 0 ? BUSY_BUILD_MS : TURN_MS), isQuiet ? this.#builders : 1);
     this.#tellWatchers();
     if (this.#tasks.length > 0 || this.#engine.hasWork) this.#schedule();
