@@ -16,8 +16,8 @@ const UNCOLLECTED_BYTES = 64 * 1024 * 1024;
 const HANDED_OUT = 64;
 /** What the runtime takes of its memory to what a graph needs at once, as measured: it takes it in ever larger pieces. */
 const ARENA = 1.3;
-/** A thread that trains and judges heads: its JavaScript engine, its sessions, the feedback. As measured. */
-const LANE_BYTES = 40 * 1024 * 1024;
+/** A thread of its own that trains and judges heads: its JavaScript engine, its sessions, the feedback. As measured. */
+const LANE_BYTES = 24 * 1024 * 1024;
 
 /**
  * What the job will take, told before its first step. Steps: five folds on 3/5 of the feedback each, for every recipe, and the
@@ -44,10 +44,10 @@ function workBytes(context: HeadContext): number {
   // Weights and moments as they are handed out and in; the rows that batches read again and again.
   const outside = FLOAT_BYTES * (8 * d ** 2 + Math.min(base.total, 3 * lines.length) * d);
   const judging = judgingBytes(context);
-  const lane = LANE_BYTES + trainers.length * stepBytes(context) + outside + judging;
+  const lane = trainers.length * stepBytes(context) + outside + judging;
   const heads = FLOAT_BYTES * trainers.length * 2 * FOLDS * d ** 2;
   const lanes = lanesOf(context);
-  return heads + (lanes === 1 ? lane : lanes * lane + judging);
+  return heads + (lanes === 1 ? lane : lanes * (LANE_BYTES + lane) + judging);
 }
 
 /** Weights, gradient and moments before and after a step, rows and distances of a batch; the batches of a run. */
