@@ -19,7 +19,7 @@ export interface LinePlot {
   series: readonly Series[];
 }
 
-const WIDTH = 760;
+const WIDTH = 800;
 const HEIGHT = 420;
 const LEFT = 76;
 const RIGHT = 560;

@@ -22,7 +22,7 @@ export function recallPlots(results: readonly BenchResult[]): LinePlot[] {
 }
 
 function nameOfSystem({ system, callers }: Row): string {
-  return callers === undefined ? String(system) : `${system}, ${callers} callers`;
+  return callers === undefined ? String(system) : `${system}, ${callers} ${callers === 1 ? "caller" : "callers"}`;
 }
 
 /** Seconds from a request to its results, against the number of items; rows of all results together. */
