@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { after, describe, it } from "node:test";
+import {
+  findTunedBuild,
+  type GivenVector,
+  hasNativeSearch,
+  loadHnswlib,
+  type NativeGraph,
+} from "../../src/index/hnswlib.js";
+import { Random } from "../../src/vector/index.js";
+import { seedOf } from "../support/seed.js";
+
+const temporary = mkdtempSync(path.join(os.tmpdir(), "attune-hnswlib-"));
+after(() => rmSync(temporary, { recursive: true }));
+
+describe("a build with the patch", () => {
+  const { hnswlib } = loadHnswlib(findTunedBuild());
+  const skip = hnswlib.takesFloat32Array ? false : "there is none here";
+  const dimensions = 37;
+  const random = new Random(seedOf("a build with the patch", 3));
+  /** A view that begins inside memory shared between threads. */
+  const randomVector = () => {
+    const vector = new Float32Array(new SharedArrayBuffer(4 * (dimensions + 1)), 4);
+    for (let i = 0; i < dimensions; i++) vector[i] = random.normal();
+    return vector;
+  };
+  const graphOf = (space: "l2" | "ip" | "cosine", vectors: GivenVector[]) => {
+    const graph = new hnswlib.HierarchicalNSW(space, dimensions);
+    graph.initIndex({ maxElements: 300 });
+    for (const [label, vector] of vectors.entries()) graph.addPoint(vector, label);
+    return graph;
+  };
+
+  it("makes the same graph and gives the same answers by Float32Arrays, in every space", { skip }, () => {
+    const points = Array.from({ length: 300 }, randomVector);
+    for (const space of ["l2", "ip", "cosine"] as const) {
+      const byArrays = graphOf(
+        space,
+        points.map((point) => Array.from(point)),
+      );
+      const byFloat32Arrays = graphOf(space, points);
+      const files = [byArrays, byFloat32Arrays].map((graph, i) => {
+        const file = path.join(temporary, `${space}-${i}.hnsw`);
+        graph.writeIndexSync(file);
+        return sha256(file);
+      });
+      assert.equal(files[0], files[1]);
+      const odd = (label: number) => label % 2 === 1;
+      for (const query of Array.from({ length: 20 }, randomVector)) {
+        for (const filter of [undefined, odd]) {
+          const expected = byArrays.searchKnn(Array.from(query), 10, filter);
+          assert.deepEqual(byFloat32Arrays.searchKnn(query, 10, filter), expected);
+        }
+      }
+    }
+  });
+
+  it("refuses another length and other typed arrays as it refuses other arrays", { skip }, () => {
+    const graph = graphOf("l2", [randomVector()]);
+    const detached = new Float32Array(dimensions);
+    structuredClone(detached, { transfer: [detached.buffer] });
+    for (const wrong of [new Float32Array(dimensions - 1), new Float32Array(dimensions + 1), detached]) {
+      const message = `Invalid the given array length (expected ${dimensions}, but got ${wrong.length}).`;
+      for (const vector of [wrong, new Array<number>(wrong.length).fill(0)]) {
+        assert.throws(() => graph.addPoint(vector, 1), { message });
+        assert.throws(() => graph.searchKnn(vector, 1), { message });
+      }
+    }
+    const bytes = new ArrayBuffer(8 * dimensions);
+    for (const other of [new Float64Array(dimensions), new Int32Array(dimensions), new DataView(bytes), bytes]) {
+      const vector = other as unknown as Float32Array;
+      assert.throws(() => graph.addPoint(vector, 1), /TypeError: .*must be an Array/);
+      assert.throws(() => graph.searchKnn(vector, 1), /TypeError: .*must be an Array/);
+    }
+    assert.equal(graph.getCurrentCount(), 1);
+  });
+
+  const native = hasNativeSearch(hnswlib) ? hnswlib : undefined;
+  const none = native === undefined ? "there is none here" : false;
+  const nativeGraphOf = (space: "l2" | "ip", vectors: GivenVector[]) => graphOf(space, vectors) as NativeGraph;
+  const nodes = new Uint32Array(300);
+  const distances = new Float32Array(300);
+
+  it("walks to what hnswlib's own search finds, all or the living and allowed alone", { skip: none }, () => {
+    const points = Array.from({ length: 300 }, randomVector);
+    // Node 2i is a tombstone of label i, node 2i + 1 its living one; odd labels are allowed.
+    const labelOf = Uint32Array.from(points, (_, node) => node >> 1);
+    const nodeOf = Uint32Array.from({ length: 150 }, (_, label) => 2 * label + 1);
+    const allow = new Uint32Array(2).fill(0xaaaaaaaa);
+    const isLiving = (node: number) => node % 2 === 1;
+    const isAllowed = (node: number) => isLiving(node) && node >> 1 < 64 && (node >> 1) % 2 === 1;
+    for (const space of ["l2", "ip"] as const) {
+      const graph = nativeGraphOf(space, points);
+      for (const [ef, k] of [
+        [10, 10],
+        [30, 5],
+        [300, 300],
+      ] as const) {
+        graph.setEf(ef);
+        for (const query of Array.from({ length: 10 }, randomVector)) {
+          const ways: [Uint32Array?, Uint32Array?, Uint32Array?, ((node: number) => boolean)?][] = [
+            [],
+            [labelOf, nodeOf, undefined, isLiving],
+            [labelOf, nodeOf, allow, isAllowed],
+          ];
+          for (const [labels, nodesOf, allowed, test] of ways) {
+            const found = graph.searchNodes(query, k, ef, labels, nodesOf, allowed, nodes, distances);
+            const expected = graph.searchKnn(query, k, test);
+            assert.deepEqual([...nodes.subarray(0, found)], expected.neighbors);
+            assert.deepEqual([...distances.subarray(0, found)], expected.distances);
+          }
+        }
+      }
+    }
+    const empty = nativeGraphOf("l2", []);
+    assert.equal(empty.searchNodes(randomVector(), 1, 10, undefined, undefined, undefined, nodes, distances), 0);
+  });
+
+  it("adds rows by several threads, and says which became which node", { skip: none }, () => {
+    const points = Array.from({ length: 200 }, randomVector);
+    const graph = nativeGraphOf("l2", []);
+    graph.addPoint(points[0]!, 0);
+    const rowOf = new Uint32Array(199);
+    graph.addNodes(Float32Array.from(points.slice(1).flatMap((point) => [...point])), 4, rowOf);
+    assert.equal(graph.getCurrentCount(), 200);
+    assert.deepEqual(
+      [...rowOf].sort((a, b) => a - b),
+      Array.from({ length: 199 }, (_, i) => i),
+    );
+    for (const [i, row] of rowOf.entries()) assert.deepEqual(graph.getPoint(1 + i), [...points[1 + row]!]);
+    graph.setEf(200);
+    assert.deepEqual(graph.searchKnn(points[1 + rowOf[5]!]!, 1).neighbors, [6]);
+  });
+
+  it("compares queries with rows as a loop over their numbers does", { skip: none }, () => {
+    const points = Array.from({ length: 9 }, randomVector);
+    const queries = Array.from({ length: 3 }, randomVector);
+    const flat = (vectors: Float32Array[]) => Float32Array.from(vectors.flatMap((vector) => [...vector]));
+    const distanceOf = {
+      l2: (a: Float32Array, b: Float32Array) => a.reduce((sum, x, i) => sum + (x - (b[i] as number)) ** 2, 0),
+      ip: (a: Float32Array, b: Float32Array) => 1 - a.reduce((sum, x, i) => sum + x * (b[i] as number), 0),
+    };
+    for (const space of ["l2", "ip"] as const) {
+      const order = [4, 0, 8, 4];
+      native?.compareRows(space, dimensions, flat(queries), flat(order.map((i) => points[i]!)), distances);
+      const byRows = distances.slice(0, 12);
+      nativeGraphOf(space, points).compareNodes(flat(queries), Uint32Array.from(order), distances);
+      assert.deepEqual(distances.slice(0, 12), byRows);
+      const expected = queries.flatMap((query) => order.map((i) => distanceOf[space](query, points[i]!)));
+      for (const [i, value] of expected.entries())
+        assert.ok(Math.abs(byRows[i]! - value) < 1e-4 * (1 + Math.abs(value)));
+    }
+  });
+
+  it("refuses to walk or compare beyond what it was given", { skip: none }, () => {
+    const graph = nativeGraphOf("l2", Array.from({ length: 4 }, randomVector));
+    const query = randomVector();
+    const maps = [new Uint32Array(4), new Uint32Array(4)] as const;
+    const search = (...given: unknown[]) => (graph.searchNodes as (...given: unknown[]) => number)(...given);
+    const refusal = /TypeError: Expected a query, k, a breadth/;
+    for (const wrong of [
+      [],
+      [query.subarray(1), 1, 1, undefined, undefined, undefined, nodes, distances],
+      [query, 301, 1, undefined, undefined, undefined, nodes, distances],
+      [query, 1, 1, new Uint32Array(3), maps[1], undefined, nodes, distances],
+      [query, 1, 1, maps[0], undefined, undefined, nodes, distances],
+      [query, 1, 1, ...maps, new Float32Array(1), nodes, distances],
+      [query, 1, 1, ...maps, undefined, distances, nodes],
+    ]) {
+      assert.throws(() => search(...wrong), refusal);
+    }
+    const compared = /TypeError: Expected queries, nodes of the graph, and room/;
+    assert.throws(() => graph.compareNodes(query, Uint32Array.of(4), distances), compared);
+    assert.throws(() => graph.compareNodes(query, Uint32Array.of(1, 2), new Float32Array(1)), compared);
+    const rows = /TypeError: Expected a space, dimensions, queries, rows, and room/;
+    assert.throws(() => native?.compareRows("l2", 0, query, query, distances), rows);
+    assert.throws(() => native?.compareRows("l2", dimensions, query, query, new Float32Array(0)), rows);
+    const room = /TypeError: Expected rows that the graph has room for, threads, and room/;
+    assert.throws(() => graph.addNodes(new Float32Array(297 * dimensions), 2, nodes), room);
+    assert.throws(() => graph.addNodes(new Float32Array(2 * dimensions), 2, new Uint32Array(1)), room);
+    assert.equal(graph.getCurrentCount(), 4);
+    const unready = new hnswlib.HierarchicalNSW("l2", dimensions) as NativeGraph;
+    assert.throws(() => unready.compareNodes(query, Uint32Array.of(), distances), compared);
+  });
+});
+
+function sha256(file: string): string {
+  return createHash("sha256").update(readFileSync(file)).digest("hex");
+}
