@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { metricOf } from "../../vector/index.js";
@@ -131,8 +131,6 @@ function copyWithRows(
   const { words, vector } = graph.layout;
   const perBlock = Math.max(1, Math.floor(BLOCK_BYTES / (words * 4)));
   const file = openSync(path, "wx");
-  // Pages of a file that has its length already are allocated many at a time: half of the time that all of this takes.
-  ftruncateSync(file, graph.bytes);
   let sourceCrc32 = 0;
   let graphCrc32 = 0;
   const taken = (bytes: Buffer) => {
