@@ -31,6 +31,10 @@ export interface NativeGraph extends HierarchicalNSW {
   ): number;
   /** Adds rows as the next nodes, by several threads; `rowOf[i]` is then the number of the row that became the i-th of them. */
   addNodes(rows: Float32Array, threads: number, rowOf: Uint32Array): void;
+  /** Makes preprocessed rows (flat) the vectors of the nodes from `first` on; the links stay as they are. */
+  setNodes(first: number, rows: Float32Array): void;
+  /** The number by which every thread of the process can search the graph (`searchShared`), until it is changed or freed. */
+  share(): number;
   /** Writes the distance of each query to each node's row, query by query. */
   compareNodes(queries: Float32Array, nodes: Uint32Array, distances: Float32Array): void;
 }

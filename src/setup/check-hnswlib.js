@@ -36,6 +36,7 @@ function checkGraph(space, dimensions) {
   if (addon.compareRows) {
     checkAdditions(graph, space, points, queries);
     checkThreads(space, points, queries);
+    checkReplacing(space, points, queries);
   }
   const loaded = reload(graph, space, dimensions);
   for (const query of queries) {
@@ -78,6 +79,7 @@ function checkAdditions(graph, space, points, queries) {
   const compared = [0, 1].map(() => new Float32Array(QUERIES * POINTS));
   graph.compareNodes(flat(queries), identity, compared[0]);
   addon.compareRows(space, dimensions, flat(queries), flat(points), compared[1]);
+  const shared = graph.share();
   for (const [i, query] of queries.entries()) {
     const given = toFloat32(query);
     for (const [test, ...living] of [[undefined], [(node) => node % 2 === 1, identity, identity, odd]]) {
@@ -85,6 +87,8 @@ function checkAdditions(graph, space, points, queries) {
       const found = graph.searchNodes(given, K, graph.getEf(), labelOf, nodeOf, allow, nodes, distances);
       const ours = { distances: [...distances.subarray(0, found)], neighbors: [...nodes.subarray(0, found)] };
       checkTwin(graph.searchKnn(given, K, test), ours);
+      const again = addon.searchShared(shared, given, K, graph.getEf(), labelOf, nodeOf, allow, nodes, distances);
+      checkTwin(ours, { distances: [...distances.subarray(0, again)], neighbors: [...nodes.subarray(0, again)] });
     }
     for (const [j, point] of points.entries()) {
       const expected = DISTANCES[space](query, point);
@@ -106,6 +110,28 @@ function checkThreads(space, points, queries) {
     const found = points[rowOf[graph.searchKnn(toFloat32(query), 1).neighbors[0]]];
     if (!isNear(DISTANCES[space](query, found), nearest)) throw new Error(`${space}: a graph of two threads missed`);
   }
+}
+
+/** Rows that are put into the nodes are what searches compare with, and a graph that changes is no longer shared. */
+function checkReplacing(space, points, queries) {
+  const dimensions = points[0].length;
+  const graph = graphOf([...points].reverse().map(toFloat32), space, dimensions);
+  const shared = graph.share();
+  graph.setNodes(0, Float32Array.from(points[0]));
+  graph.setNodes(1, Float32Array.from(points.slice(1).flat()));
+  const found = new Float32Array(QUERIES * POINTS);
+  graph.compareNodes(
+    Float32Array.from(queries.flat()),
+    Uint32Array.from(points, (_, i) => i),
+    found,
+  );
+  for (const [i, query] of queries.entries()) {
+    const right = points.every((point, j) => isNear(found[i * POINTS + j], DISTANCES[space](query, point)));
+    if (!right) throw new Error(`${space}, ${dimensions} dimensions: the rows put in are not those of the nodes`);
+  }
+  const [nodes, distances] = [new Uint32Array(K), new Float32Array(K)];
+  const args = [toFloat32(queries[0]), K, K, undefined, undefined, undefined, nodes, distances];
+  if (addon.searchShared(shared, ...args) !== -1) throw new Error("a graph that has changed is still shared");
 }
 
 /** A view that begins inside its buffer, as those of rows do. */

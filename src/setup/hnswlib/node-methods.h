@@ -1,7 +1,8 @@
-// What of graph-search.h and graph-build.h is offered to JavaScript, over typed arrays that the caller gives. Arguments that do not fit are refused by a
+// What of graph-search.h, graph-build.h and shared-graph.h is offered to JavaScript, over typed arrays that the caller gives. Arguments that do not fit are refused by a
 // TypeError before anything is read through them.
 #pragma once
 
+#include <cstring>
 #include <napi.h>
 #include <string>
 
@@ -27,34 +28,50 @@ static inline bool refuse(const Napi::Env& env, bool fits, const char* expected)
 
 static inline size_t dimensions_of(const Graph& graph) { return graph.data_size_ / sizeof(float); }
 
-// searchNodes(query, k, breadth, labelOf?, nodeOf?, allow?, nodes, distances): writes up to k nodes and their distances, nearest first, and
-// returns how many. With `labelOf` (node -> label) and `nodeOf` (label -> node), only living nodes, see `Living`.
-static Napi::Value search_nodes(const Napi::CallbackInfo& info, const Graph* graph) {
+// Searches as `searchNodes` does; its arguments begin at `first`.
+static Napi::Value search_from(const Napi::CallbackInfo& info, size_t first, const Graph* graph) {
   const Napi::Env env = info.Env();
-  const bool typed = graph != nullptr && info.Length() == 8 && is_float32_array(info[0]) && info[1].IsNumber() &&
-                     info[2].IsNumber() && (info[3].IsUndefined() || (is_uint32_array(info[3]) && is_uint32_array(info[4]))) &&
-                     (info[5].IsUndefined() || is_uint32_array(info[5])) && is_uint32_array(info[6]) && is_float32_array(info[7]);
-  const bool all = typed && info[3].IsUndefined();
-  const size_t k = typed ? number_of(info[1]) : 0;
-  const bool fits = typed && size_of(info[0]) == dimensions_of(*graph) && size_of(info[6]) >= k && size_of(info[7]) >= k &&
-                    (all || size_of(info[3]) >= graph->cur_element_count);
+  const auto argument = [&](size_t i) { return info[first + i]; };
+  const bool typed = graph != nullptr && info.Length() == first + 8 && is_float32_array(argument(0)) && argument(1).IsNumber() &&
+                     argument(2).IsNumber() &&
+                     (argument(3).IsUndefined() || (is_uint32_array(argument(3)) && is_uint32_array(argument(4)))) &&
+                     (argument(5).IsUndefined() || is_uint32_array(argument(5))) && is_uint32_array(argument(6)) &&
+                     is_float32_array(argument(7));
+  const bool all = typed && argument(3).IsUndefined();
+  const size_t k = typed ? number_of(argument(1)) : 0;
+  const bool fits = typed && size_of(argument(0)) == dimensions_of(*graph) && size_of(argument(6)) >= k && size_of(argument(7)) >= k &&
+                    (all || size_of(argument(3)) >= graph->cur_element_count);
   if (refuse(env, fits, "a query, k, a breadth, maps of the living and what is allowed, and room for k results")) return env.Null();
-  const float* query = floats_of(info[0]);
-  const size_t breadth = std::max<size_t>({k, number_of(info[2]), 1});
+  const float* query = floats_of(argument(0));
+  const size_t breadth = std::max<size_t>({k, number_of(argument(2)), 1});
   std::vector<Hit> hits;
   if (all) {
     hits = search(*graph, query, k, breadth, Everyone());
   } else {
-    const bool filtered = !info[5].IsUndefined();
-    const Living living{integers_of(info[3]), integers_of(info[4]), size_of(info[4]), filtered ? integers_of(info[5]) : nullptr,
-                        filtered ? size_of(info[5]) : 0};
+    const bool filtered = !argument(5).IsUndefined();
+    const Living living{integers_of(argument(3)), integers_of(argument(4)), size_of(argument(4)),
+                        filtered ? integers_of(argument(5)) : nullptr, filtered ? size_of(argument(5)) : 0};
     hits = search(*graph, query, k, breadth, living);
   }
   for (size_t i = 0; i < hits.size(); i++) {
-    floats_of(info[7])[i] = hits[i].first;
-    integers_of(info[6])[i] = hits[i].second;
+    floats_of(argument(7))[i] = hits[i].first;
+    integers_of(argument(6))[i] = hits[i].second;
   }
   return Napi::Number::New(env, hits.size());
+}
+
+// searchNodes(query, k, breadth, labelOf?, nodeOf?, allow?, nodes, distances): writes up to k nodes and their distances, nearest first, and
+// returns how many. With `labelOf` (node -> label) and `nodeOf` (label -> node), only living nodes, see `Living`.
+static Napi::Value search_nodes(const Napi::CallbackInfo& info, const Graph* graph) { return search_from(info, 0, graph); }
+
+// searchShared(number, ...): `searchNodes` in the graph that a thread has shared by this number, or -1 when it is no longer shared.
+static Napi::Value search_shared(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (refuse(env, info.Length() > 0 && info[0].IsNumber(), "the number of a shared graph")) return env.Null();
+  const std::shared_ptr<SharedGraph> shared = shared_graphs().find(number_of(info[0]));
+  if (shared == nullptr) return Napi::Number::New(env, -1);
+  const std::shared_lock<std::shared_mutex> lock(shared->searching);
+  return shared->graph == nullptr ? Napi::Number::New(env, -1) : search_from(info, 1, shared->graph);
 }
 
 // addNodes(rows, threads, rowOf): adds rows as the next nodes, and writes which row became which, see `add_rows`.
@@ -69,6 +86,20 @@ static Napi::Value add_nodes(const Napi::CallbackInfo& info, Graph* graph) {
     add_rows(*graph, floats_of(info[0]), count, number_of(info[1]), integers_of(info[2]));
   } catch (const std::exception& error) {
     Napi::Error::New(env, std::string("Hnswlib Error: ") + error.what()).ThrowAsJavaScriptException();
+  }
+  return env.Undefined();
+}
+
+// setNodes(first, rows): the rows become the vectors of the nodes from `first` on; links stay as they are.
+static Napi::Value set_nodes(const Napi::CallbackInfo& info, Graph* graph) {
+  const Napi::Env env = info.Env();
+  const bool typed = graph != nullptr && info.Length() == 2 && info[0].IsNumber() && is_float32_array(info[1]);
+  const size_t first = typed ? number_of(info[0]) : 0;
+  const size_t count = typed ? size_of(info[1]) / dimensions_of(*graph) : 0;
+  const bool fits = typed && first + count <= graph->cur_element_count;
+  if (refuse(env, fits, "a node and rows for it and those after it that the graph has")) return env.Null();
+  for (size_t i = 0; i < count; i++) {
+    std::memcpy(graph->getDataByInternalId(first + i), floats_of(info[1]) + i * dimensions_of(*graph), graph->data_size_);
   }
   return env.Undefined();
 }

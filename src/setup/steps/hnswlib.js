@@ -10,7 +10,7 @@ import { COMPILER_HINT, npmCommand, npmEnvironment } from "./packages.js";
 
 const CHECK = path.resolve(import.meta.dirname, "../check-hnswlib.js");
 const ADDITIONS = path.resolve(import.meta.dirname, "../hnswlib");
-const HEADERS = ["huge-pages.h", "graph-search.h", "graph-build.h", "node-methods.h"].map((name) =>
+const HEADERS = ["huge-pages.h", "graph-search.h", "graph-build.h", "shared-graph.h", "node-methods.h"].map((name) =>
   path.join(ADDITIONS, name),
 );
 const PATCH = path.join(ADDITIONS, "addon.patch");
