@@ -8,13 +8,13 @@ export class GraphNodes {
   /** node -> label. */
   #labelOf: Uint32Array;
   /** label -> its living node, or 2^32 - 1. */
-  #nodeOf: Uint32Array = new Uint32Array(0);
+  #nodeOf: Uint32Array = shared(0);
   #count = 0;
   #living = 0;
 
   /** @param capacity how many nodes are expected */
   constructor(capacity: number) {
-    this.#labelOf = new Uint32Array(capacity);
+    this.#labelOf = shared(capacity);
   }
 
   /** Nodes, tombstones among them. */
@@ -30,7 +30,7 @@ export class GraphNodes {
     return this.#labelOf.byteLength + this.#nodeOf.byteLength;
   }
 
-  /** node -> label, and label -> living node or 2^32 - 1; replaced by other arrays as nodes are added. */
+  /** node -> label, and label -> living node or 2^32 - 1: in memory that threads can share, replaced by other arrays as nodes are added. */
   get maps(): { labelOf: Uint32Array; nodeOf: Uint32Array } {
     return { labelOf: this.#labelOf, nodeOf: this.#nodeOf };
   }
@@ -85,7 +85,11 @@ export class GraphNodes {
 }
 
 function grown(array: Uint32Array, length: number, fill: number): Uint32Array {
-  const larger = new Uint32Array(Math.max(length, Math.ceil(array.length * 1.5))).fill(fill, array.length);
+  const larger = shared(Math.max(length, Math.ceil(array.length * 1.5))).fill(fill, array.length);
   larger.set(array);
   return larger;
+}
+
+function shared(length: number): Uint32Array {
+  return new Uint32Array(new SharedArrayBuffer(length * Uint32Array.BYTES_PER_ELEMENT));
 }

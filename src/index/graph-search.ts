@@ -19,6 +19,9 @@ export interface GraphSearch {
 
 /** The walk by the best that the build of hnswlib-node at hand offers. */
 export function searchOf(hnsw: HierarchicalNSW, nodes: GraphNodes, space: MetricSpace): GraphSearch {
-  if (hasNativeSearch(hnswlib)) return new NativeSearch(hnsw as NativeGraph, nodes, space);
+  if (hasNativeSearch(hnswlib)) {
+    const native = hnsw as NativeGraph;
+    return new NativeSearch((...search) => native.searchNodes(...search), nodes, space);
+  }
   return new StockSearch(hnsw, nodes, space);
 }

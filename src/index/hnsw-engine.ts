@@ -1,4 +1,4 @@
-import { metricOf, type SearchHits, TopK } from "../vector/index.js";
+import { metricOf, type SearchHits, TopK, tiesAscend } from "../vector/index.js";
 import { Bitmap } from "./bitmap.js";
 import { carryGraph } from "./carry/carry-graph.js";
 import { ExactScan } from "./exact-scan.js";
@@ -8,6 +8,7 @@ import { hasNativeSearch, hnswlib } from "./hnswlib.js";
 import { LabelQueue } from "./label-queue.js";
 import { isNearTie } from "./near-tie.js";
 import { PendingRows } from "./pending-rows.js";
+import type { SharedGraph } from "./resting-graph.js";
 import { RowFile } from "./row-file.js";
 import { GraphRows } from "./scanned-rows.js";
 import { NATIVE_COSTS, prefersScan, STOCK_COSTS } from "./search-plan.js";
@@ -143,6 +144,12 @@ export class HnswEngine {
       provisional: this.#provisional,
       bytesInMemory: this.#graph.bytes() + (this.#rebuild?.graph.bytes() ?? 0) + this.#pending.bytes,
     };
+  }
+
+  /** The graph for other threads to search, when it holds all that is live and nothing waits to change it; undefined otherwise. */
+  share(): SharedGraph | undefined {
+    const resting = !this.#closed && this.lag === 0 && this.#mutations.length === 0 && this.#rebuild === undefined;
+    return resting ? this.#graph.share() : undefined;
   }
 
   /** Adds or removes labels, after all earlier mutations; `settle` is called when searches see it, or with an error. */
@@ -403,14 +410,6 @@ export class HnswEngine {
     const capacity = Math.ceil(this.#liveCount * 1.1) + 1024;
     return HnswGraph.create(this.#rows.space, this.#rows.dimensions, { m, efConstruction }, capacity);
   }
-}
-
-/** Whether equal distances are in the order of their labels. */
-function tiesAscend({ labels, distances }: SearchHits): boolean {
-  for (let i = 1; i < labels.length; i++) {
-    if (distances[i] === distances[i - 1] && (labels[i] as number) < (labels[i - 1] as number)) return false;
-  }
-  return true;
 }
 
 function noHits(): SearchHits {

@@ -3,6 +3,7 @@ import type { Bitmap } from "./bitmap.js";
 import { GraphNodes } from "./graph-nodes.js";
 import { type GraphSearch, searchOf } from "./graph-search.js";
 import { type GivenVector, type HierarchicalNSW, hasNativeSearch, hnswlib, type NativeGraph } from "./hnswlib.js";
+import type { SharedGraph } from "./resting-graph.js";
 
 export interface GraphParameters {
   /** Links of a point in the upper layers (twice as many in the lowest), 2 to 100. */
@@ -158,6 +159,16 @@ export class HnswGraph {
     const nodes = new Uint32Array(labels.length);
     for (let i = 0; i < labels.length; i++) nodes[i] = this.#nodes.nodeOf(labels[i] as number);
     (this.#hnsw as NativeGraph).compareNodes(queries, nodes, values);
+  }
+
+  /**
+   * The graph as other threads can search it until something is added or it is freed: what is removed meanwhile they may still find. Undefined
+   * where the build of hnswlib-node cannot.
+   */
+  share(): SharedGraph | undefined {
+    if (!hasNativeSearch(hnswlib)) return undefined;
+    const { count, living, maps } = this.#nodes;
+    return { number: (this.#hnsw as NativeGraph).share(), count, living, maps };
   }
 
   /** Saves the graph from a thread of the pool. Searches may go on meanwhile; nothing may be added until it resolves. */

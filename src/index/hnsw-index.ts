@@ -1,19 +1,26 @@
 import { Worker } from "node:worker_threads";
 import { AttuneError } from "../errors/index.js";
-import type { SearchHits } from "../vector/index.js";
+import { type MetricSpace, metricOf, type SearchHits } from "../vector/index.js";
+import { CallsPerTurn } from "./calls-per-turn.js";
 import { checkSearch } from "./checks.js";
-import type {
-  Calls,
-  CarriedIndex,
-  EngineOptions,
-  FromWorker,
-  HnswParameters,
-  SearchCall,
-  ToWorker,
+import {
+  type Calls,
+  type CarriedIndex,
+  changesGraph,
+  type EngineOptions,
+  type FromWorker,
+  type HnswParameters,
+  type SearchCall,
+  type ToWorker,
+  type WorkerOptions,
 } from "./hnsw-messages.js";
 import { hasNativeSearch, hnswlib } from "./hnswlib.js";
 import { OpenSearches } from "./open-searches.js";
 import { unpackHits } from "./packed-hits.js";
+import { RestingGraph } from "./resting-graph.js";
+import { SearchBatch } from "./search-batch.js";
+import { isSmall, NATIVE_COSTS, walkCost } from "./search-plan.js";
+import { SearchTraffic } from "./search-traffic.js";
 import type {
   IndexOptions,
   IndexProgress,
@@ -41,6 +48,8 @@ export interface HnswIndexOptions extends IndexOptions {
   rebuildShare?: number;
   /** Added to the priority number of the index's thread (Linux): 0 normal to 19 lowest. @default 0 */
   niceness?: number;
+  /** Searches by short walks on the calling thread while nothing changes the graph, where the build of hnswlib-node can. @default true */
+  share?: boolean;
   /**
    * Keeps the links of this saved index, with the vectors of `rows`, in place of our own snapshot; then `status` says `provisional`. Where
    * it cannot be used the log says why, and our own snapshot is taken. @default none
@@ -62,6 +71,9 @@ interface OpenCall {
   onProgress?: IndexProgress;
 }
 
+/** In the microseconds that the plan of searches counts in: a longer walk would hold up what else the calling thread does. */
+const LONGEST_WALK_HERE = 500;
+
 export const DEFAULT_MAX_PENDING = hasNativeSearch(hnswlib) ? 8192 : 2048;
 
 /** Opens an HNSW index in one worker thread: a whole index, or a shard of one. @throws as `openHnswIndex` */
@@ -74,6 +86,7 @@ export async function openHnswThread(options: HnswIndexOptions): Promise<VectorI
     rebuildShare: 0.3,
     niceness: 0,
     fresh: false,
+    share: true,
     ...plain,
   };
   const index = new HnswIndex(engine, log, onCompacted);
@@ -89,17 +102,25 @@ class HnswIndex implements VectorIndex {
   readonly #open = new Map<number, OpenCall>();
   readonly #onCompacted: (labels: Uint32Array) => void;
   readonly #searches = new OpenSearches();
-  /** Calls of this turn, and their queries one after the other in a block that grows. */
-  #waiting: SearchCall[] = [];
-  #queries = new Float32Array(0);
-  #filled = 0;
+  readonly #waiting = new SearchBatch();
+  readonly #traffic = new SearchTraffic();
+  readonly #turns = new CallsPerTurn();
   #nextId = 1;
+  readonly #space: MetricSpace;
+  #efSearch: number;
+  /** The last call that may change the graph; and the graph, when the worker has it at rest since. */
+  #lastChange = 0;
+  #resting: RestingGraph | undefined;
   #end: AttuneError | undefined;
 
   constructor(options: EngineOptions, log: (message: string) => void, onCompacted: (labels: Uint32Array) => void) {
     this.#onCompacted = onCompacted;
     this.#dimensions = options.rows.dimensions;
-    this.#worker = new Worker(new URL("./hnsw-worker.js", import.meta.url), { workerData: options });
+    this.#space = metricOf(options.metric);
+    this.#efSearch = options.parameters.efSearch;
+    this.#worker = new Worker(new URL("./hnsw-worker.js", import.meta.url), {
+      workerData: { engine: options, traffic: this.#traffic.counters } satisfies WorkerOptions,
+    });
     this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
     this.ready = new Promise((resolve, reject) => this.#open.set(0, { resolve: () => resolve(), reject }));
     this.#worker.on("message", (message: FromWorker) => {
@@ -121,14 +142,21 @@ class HnswIndex implements VectorIndex {
     this.#searches.afterwards(() => this.#compacted(removed));
   }
 
-  /** Calls made in one turn of the event loop travel in one message. */
+  /**
+   * What comes alone is searched here, if a short walk can answer. The rest is for the index's own thread, which is asked at once when it has
+   * nothing to do, and otherwise for all calls of this turn of the event loop in one message.
+   */
   async search(queries: Float32Array, count: number, options: SearchOptions): Promise<SearchHits[]> {
     checkSearch(queries, count, this.#dimensions, options);
+    const hits = this.#turns.isAlone() && count === 1 ? this.#searchHere(queries, options) : undefined;
+    if (hits !== undefined) return [hits];
     const { k, efSearch, exact, allow } = options;
     const answer = this.#send((id) => {
       const call: SearchCall = { id, count, k, efSearch, exact, allow: allow?.words.slice() };
-      this.#gather(queries);
-      if (this.#waiting.push(call) === 1) setImmediate(() => this.#flush());
+      this.#waiting.add(call, queries);
+      this.#traffic.called();
+      if (this.#traffic.unanswered === this.#waiting.size) this.#flush();
+      else if (this.#waiting.size === 1) setImmediate(() => this.#flush());
     });
     return this.#searches.track(answer as Promise<SearchHits[]>);
   }
@@ -138,6 +166,7 @@ class HnswIndex implements VectorIndex {
   }
 
   setEfSearch(efSearch: number): void {
+    this.#efSearch = efSearch;
     this.#post({ type: "setEfSearch", efSearch });
   }
 
@@ -162,6 +191,18 @@ class HnswIndex implements VectorIndex {
     await this.#exited;
   }
 
+  #searchHere(
+    query: Float32Array,
+    { k, efSearch = this.#efSearch, exact, allow }: SearchOptions,
+  ): SearchHits | undefined {
+    const graph = this.#resting;
+    if (graph === undefined || exact === true || allow !== undefined) return undefined;
+    const breadth = Math.max(efSearch, k);
+    if (k < 1 || isSmall(graph.living, breadth)) return undefined;
+    if (walkCost(breadth, this.#dimensions, NATIVE_COSTS) > LONGEST_WALK_HERE) return undefined;
+    return graph.search(query, k, breadth);
+  }
+
   /** No labels, as a shard often gets, wake no thread; that it is open is asked all the same. */
   async #mutate(type: "add" | "remove", labels: Uint32Array): Promise<void> {
     if (labels.length > 0 || this.#end !== undefined) await this.#call(type, { labels });
@@ -175,6 +216,10 @@ class HnswIndex implements VectorIndex {
     return this.#send((id) => {
       // Searches called before this call are before it in the worker too.
       this.#flush();
+      if (changesGraph(type)) {
+        this.#lastChange = id;
+        this.#resting = undefined;
+      }
       this.#post({ type, id, ...fields } as unknown as ToWorker);
     }, onProgress) as Promise<Calls[T]["result"]>;
   }
@@ -188,26 +233,10 @@ class HnswIndex implements VectorIndex {
     });
   }
 
-  #gather(queries: Float32Array): void {
-    const end = this.#filled + queries.length;
-    if (end > this.#queries.length) {
-      const grown = new Float32Array(Math.max(end, this.#queries.length * 2));
-      grown.set(this.#queries.subarray(0, this.#filled));
-      this.#queries = grown;
-    }
-    this.#queries.set(queries, this.#filled);
-    this.#filled = end;
-  }
-
   #flush(): void {
-    const calls = this.#waiting;
-    if (calls.length === 0 || this.#end !== undefined) return;
-    const queries = this.#queries.subarray(0, this.#filled);
-    this.#waiting = [];
-    this.#queries = new Float32Array(0);
-    this.#filled = 0;
-    const message: ToWorker = { type: "search", calls, queries };
-    this.#worker.postMessage(message, [queries.buffer]);
+    if (this.#waiting.size === 0 || this.#end !== undefined) return;
+    const message = this.#waiting.take();
+    this.#worker.postMessage(message, [message.queries.buffer as ArrayBuffer]);
   }
 
   #post(message: ToWorker): void {
@@ -220,7 +249,11 @@ class HnswIndex implements VectorIndex {
         this.#take(0)?.resolve(undefined);
         break;
       case "hits":
+        this.#traffic.received();
         for (const { id, hits } of unpackHits(message.packed)) this.#take(id)?.resolve(hits);
+        break;
+      case "resting":
+        if (message.after >= this.#lastChange) this.#resting = new RestingGraph(message.graph, this.#space);
         break;
       case "progress":
         this.#open.get(message.id)?.onProgress?.({ done: message.done, total: message.total });
@@ -252,8 +285,8 @@ class HnswIndex implements VectorIndex {
 
   #finish(end: AttuneError): void {
     this.#end = end;
+    this.#resting = undefined;
     for (const { reject } of this.#open.values()) reject(end);
     this.#open.clear();
-    this.#waiting = [];
   }
 }

@@ -1,5 +1,6 @@
 import type { ErrorCode } from "../errors/index.js";
 import type { Bitmap } from "./bitmap.js";
+import type { SharedGraph } from "./resting-graph.js";
 import type { IndexOptions, IndexStatus, RebuildResult, RowSource } from "./vector-index.js";
 
 export interface HnswParameters {
@@ -34,6 +35,15 @@ export interface EngineOptions extends IndexOptions {
   niceness: number;
   carry?: CarriedIndex;
   fresh: boolean;
+  /** Whether another thread may search the graph while nothing changes it. */
+  share: boolean;
+}
+
+/** What the worker is made with. */
+export interface WorkerOptions {
+  engine: EngineOptions;
+  /** Of the `SearchTraffic` of both. */
+  traffic: Int32Array;
 }
 
 export interface SearchRequest {
@@ -56,6 +66,12 @@ export interface SearchCall {
   allow?: Uint32Array;
 }
 
+export interface SearchesMessage {
+  type: "search";
+  calls: SearchCall[];
+  queries: Float32Array;
+}
+
 /** Calls other than `search`: their arguments, and what they resolve to. */
 export interface Calls {
   add: { arguments: { labels: Uint32Array }; result: undefined };
@@ -68,11 +84,12 @@ export interface Calls {
 
 export type CallMessage = { [T in keyof Calls]: { type: T; id: number } & Calls[T]["arguments"] }[keyof Calls];
 
-export type ToWorker =
-  | { type: "search"; calls: SearchCall[]; queries: Float32Array }
-  | { type: "setEfSearch"; efSearch: number }
-  | { type: "close" }
-  | CallMessage;
+/** Whether the graph may be another after a call of this kind. */
+export function changesGraph(type: keyof Calls): boolean {
+  return type === "add" || type === "remove" || type === "rebuild";
+}
+
+export type ToWorker = SearchesMessage | { type: "setEfSearch"; efSearch: number } | { type: "close" } | CallMessage;
 
 /** Answers to searches, by `packHits`. */
 export interface HitsMessage {
@@ -80,8 +97,16 @@ export interface HitsMessage {
   packed: Float64Array;
 }
 
+/** The graph for the other thread to search, until that sends a call that changes something; `after` is the last such call in it. */
+export interface RestingMessage {
+  type: "resting";
+  after: number;
+  graph: SharedGraph;
+}
+
 export type FromWorker =
   | { type: "ready" }
+  | RestingMessage
   | HitsMessage
   | { type: "done"; id: number; result: IndexStatus | RebuildResult | undefined }
   | { type: "failed"; id: number; code: ErrorCode; message: string }

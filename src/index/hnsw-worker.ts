@@ -4,8 +4,16 @@ import { AttuneError } from "../errors/index.js";
 import type { SearchHits } from "../vector/index.js";
 import { Bitmap } from "./bitmap.js";
 import { HnswEngine } from "./hnsw-engine.js";
-import type { CallMessage, EngineOptions, FromWorker, SearchCall, ToWorker } from "./hnsw-messages.js";
+import {
+  type CallMessage,
+  changesGraph,
+  type FromWorker,
+  type SearchCall,
+  type ToWorker,
+  type WorkerOptions,
+} from "./hnsw-messages.js";
 import { type AnsweredSearch, packHits } from "./packed-hits.js";
+import { SearchTraffic } from "./search-traffic.js";
 
 /** A turn's time for searches, and for building when no search waits. Between turns messages are taken in. */
 const TURN_MS = 2;
@@ -37,10 +45,16 @@ class HnswWorker {
   #lastProgress = 0;
   #lastRequest = 0;
   readonly #builders: number;
+  readonly #traffic: SearchTraffic;
+  readonly #shares: boolean;
+  /** The last call that may change the graph, and whether the other thread was told of the graph as it is since. */
+  #lastChange = 0;
+  #told = false;
   #scheduled = false;
   #closing = false;
 
-  constructor(port: MessagePort, options: EngineOptions) {
+  constructor(port: MessagePort, { engine: options, traffic }: WorkerOptions) {
+    this.#traffic = new SearchTraffic(traffic);
     this.#port = port;
     // On Linux a thread has a priority of its own; elsewhere this would slow the whole process.
     if (process.platform === "linux" && options.niceness !== 0) {
@@ -48,10 +62,12 @@ class HnswWorker {
     }
     // An index of lower priority is built beside another, which is asked.
     this.#builders = options.niceness > 0 ? 1 : Math.min(MAX_BUILDERS, availableParallelism());
+    this.#shares = options.share;
     this.#engine = new HnswEngine(options, (message) => this.#post({ type: "log", message }));
     this.#engine.onRebuilt = (result) => {
       for (const { id } of this.#rebuilds) this.#post({ type: "done", id, result });
       this.#rebuilds = [];
+      this.#told = false;
       const message = `index rebuilt: ${result.points} points, ${result.reclaimed} tombstones shed, ${Math.round(result.milliseconds)} ms`;
       this.#post({ type: "log", message });
     };
@@ -83,6 +99,10 @@ class HnswWorker {
 
   #call(message: CallMessage): void {
     const { id } = message;
+    if (changesGraph(message.type)) {
+      this.#lastChange = id;
+      this.#told = false;
+    }
     switch (message.type) {
       case "add":
       case "remove":
@@ -137,24 +157,50 @@ class HnswWorker {
     this.#engine.build(now + (this.#tasks.length > 0 ? BUSY_BUILD_MS : TURN_MS), isQuiet ? this.#builders : 1);
     this.#tellWatchers();
     if (this.#tasks.length > 0 || this.#engine.hasWork) this.#schedule();
+    else this.#tellOfRest();
   }
 
-  /** Takes a step of each search in turn, so that a long one holds none up, and answers in one message. */
+  #tellOfRest(): void {
+    if (this.#told || !this.#shares) return;
+    const graph = this.#engine.share();
+    if (graph === undefined) return;
+    this.#told = true;
+    this.#post({ type: "resting", after: this.#lastChange, graph });
+  }
+
+  /** Takes a step of each search in turn, so that a long one holds none up. What is found while earlier hits are on their way goes in one message. */
   #search(): void {
     const answers: AnsweredSearch[] = [];
     const deadline = performance.now() + TURN_MS;
     while (this.#tasks.length > 0) {
       const task = this.#tasks.shift() as Task;
-      try {
-        const step = task.steps.next();
-        if (step.done) answers.push({ id: task.id, hits: step.value });
-        else this.#tasks.push(task);
-      } catch (error) {
-        this.#settle(task.id, error);
-      }
+      const hits = this.#step(task);
+      if (hits !== undefined) answers.push({ id: task.id, hits });
+      if (answers.length > 0 && this.#traffic.announce()) this.#answer(answers.splice(0));
       if (performance.now() >= deadline) break;
     }
-    if (answers.length > 0) this.#post({ type: "hits", packed: packHits(answers) });
+    if (answers.length > 0) this.#answer(answers);
+  }
+
+  /** What the search has found, when this was its last step. */
+  #step(task: Task): SearchHits[] | undefined {
+    try {
+      const step = task.steps.next();
+      if (!step.done) {
+        this.#tasks.push(task);
+        return undefined;
+      }
+      this.#traffic.answered();
+      return step.value;
+    } catch (error) {
+      this.#traffic.answered();
+      this.#settle(task.id, error);
+      return undefined;
+    }
+  }
+
+  #answer(answers: readonly AnsweredSearch[]): void {
+    this.#post({ type: "hits", packed: packHits(answers) });
   }
 
   #tellWatchers(): void {
@@ -194,4 +240,4 @@ class HnswWorker {
   }
 }
 
-if (parentPort !== null) new HnswWorker(parentPort, workerData as EngineOptions);
+if (parentPort !== null) new HnswWorker(parentPort, workerData as WorkerOptions);

@@ -40,17 +40,23 @@ export interface NativeGraph extends HierarchicalNSW {
 }
 
 /** A build of hnswlib-node: npm's, or the set-up's with the additions of src/setup/hnswlib. */
-export interface Hnswlib extends Omit<Stock, "HierarchicalNSW"> {
+export interface Hnswlib extends Omit<Stock, "HierarchicalNSW">, Partial<NativeFunctions> {
   HierarchicalNSW: new (...args: ConstructorParameters<Stock["HierarchicalNSW"]>) => HierarchicalNSW;
   takesFloat32Array?: boolean;
-  /** Writes the distance of each query to each row, query by query. There with what `NativeGraph` adds, or not at all. */
-  compareRows?(
+}
+
+/** There with what `NativeGraph` adds, or not at all. */
+export interface NativeFunctions {
+  /** Writes the distance of each query to each row, query by query. */
+  compareRows(
     space: "ip" | "l2",
     dimensions: number,
     queries: Float32Array,
     rows: Float32Array,
     distances: Float32Array,
   ): void;
+  /** `searchNodes` of the graph that a thread has shared by this number; -1 when it is no longer shared. */
+  searchShared(number: number, ...search: Parameters<NativeGraph["searchNodes"]>): number;
 }
 
 // A CommonJS native addon: `require` also works in worker threads and skips the interop guesswork of `import`.
@@ -112,6 +118,6 @@ export function loadHnswlib(tuned: TunedBuild | undefined): { hnswlib: Hnswlib; 
 export const { hnswlib, march } = loadHnswlib(process.env.ATTUNE_MARCH === "off" ? undefined : findTunedBuild());
 
 /** Whether graphs can be asked as `NativeGraph`s, and rows be compared by `compareRows`. */
-export function hasNativeSearch(build: Hnswlib): build is Hnswlib & Required<Pick<Hnswlib, "compareRows">> {
+export function hasNativeSearch(build: Hnswlib): build is Hnswlib & NativeFunctions {
   return build.compareRows !== undefined;
 }

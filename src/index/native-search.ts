@@ -4,18 +4,24 @@ import type { GraphNodes } from "./graph-nodes.js";
 import type { GraphSearch } from "./graph-search.js";
 import type { NativeGraph } from "./hnswlib.js";
 
+/** `NativeGraph.searchNodes`, of whatever graph. */
+export type Walk = NativeGraph["searchNodes"];
+
+/** Which label each node of a graph stands for, see `GraphNodes`. */
+export type NodeLabels = Pick<GraphNodes, "count" | "living" | "maps">;
+
 const NO_MAPS = { labelOf: undefined, nodeOf: undefined };
 
 /** Searches by the additions to hnswlib-node: leaves tombstones and what is not allowed out while it walks; each still leads to its neighbours. */
 export class NativeSearch implements GraphSearch {
-  readonly #hnsw: NativeGraph;
-  readonly #nodes: GraphNodes;
+  readonly #walk: Walk;
+  readonly #nodes: NodeLabels;
   readonly #space: MetricSpace;
   #found = new Uint32Array(64);
   #distances = new Float32Array(64);
 
-  constructor(hnsw: NativeGraph, nodes: GraphNodes, space: MetricSpace) {
-    this.#hnsw = hnsw;
+  constructor(walk: Walk, nodes: NodeLabels, space: MetricSpace) {
+    this.#walk = walk;
     this.#nodes = nodes;
     this.#space = space;
   }
@@ -27,19 +33,10 @@ export class NativeSearch implements GraphSearch {
     }
     const { count, living, maps } = this.#nodes;
     const { labelOf, nodeOf } = allow === undefined && living === count ? NO_MAPS : maps;
-    const found = this.#hnsw.searchNodes(
-      query,
-      k,
-      breadth,
-      labelOf,
-      nodeOf,
-      allow?.words,
-      this.#found,
-      this.#distances,
-    );
+    const found = this.#walk(query, k, breadth, labelOf, nodeOf, allow?.words, this.#found, this.#distances);
     const hits = { labels: new Uint32Array(found), distances: new Float64Array(found) };
     for (let i = 0; i < found; i++) {
-      hits.labels[i] = this.#nodes.labelOf(this.#found[i] as number);
+      hits.labels[i] = maps.labelOf[this.#found[i] as number] as number;
       hits.distances[i] = this.#space.fromHnsw(this.#distances[i] as number);
     }
     return hits;

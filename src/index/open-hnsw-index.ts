@@ -50,5 +50,7 @@ function shardOptions(options: HnswIndexOptions, shard: number, shards: number):
       identity: name(carry.identity),
     },
     onCompacted: undefined,
+    // Each shard is there for a core of its own.
+    share: false,
   };
 }

@@ -16,6 +16,16 @@ export const STOCK_COSTS: SearchCosts = { row: 0.8, rowNumber: 0.0024, visit: 0.
 /** With our additions (src/setup/hnswlib), at 100,000 x 100 and x 512. */
 export const NATIVE_COSTS: SearchCosts = { row: 0.03, rowNumber: 0.0003, visit: 0.4, visitNumber: 0.0085 };
 
+/** What an unfiltered walk costs, in the microseconds of `costs`. */
+export function walkCost(breadth: number, dimensions: number, costs: SearchCosts): number {
+  return breadth * (costs.visit + dimensions * costs.visitNumber);
+}
+
+/** True when every match is compared rather than walked to, whatever it costs: the walk would keep a quarter of them anyway. */
+export function isSmall(matches: number, breadth: number): boolean {
+  return breadth * 4 >= matches;
+}
+
 export interface SearchShape {
   dimensions: number;
   /** Live labels that qualify. */
@@ -28,18 +38,17 @@ export interface SearchShape {
 }
 
 /**
- * True when comparing with every match is expected to be cheaper. Unfiltered: when the walk would keep a quarter of
- * all points anyway. Filtered: a walk goes on until enough of what it meets matches, so its cost grows with
+ * True when comparing with every match is expected to be cheaper. Unfiltered: when they are few. Filtered: a walk goes on until enough of what it meets matches, so its cost grows with
  * live / matches, up to a visit of every point; comparing grows with matches.
  */
 export function prefersScan(
   { dimensions, matches, live, breadth, filtered }: SearchShape,
   costs: SearchCosts,
 ): boolean {
-  if (breadth * 4 >= matches) return true;
+  if (isSmall(matches, breadth)) return true;
   if (!filtered) return false;
   const visited = Math.min(live, (breadth * live) / matches);
-  const walk = visited * (costs.visit + dimensions * costs.visitNumber);
+  const walk = walkCost(visited, dimensions, costs);
   const scan = matches * (costs.row + dimensions * costs.rowNumber);
   return scan <= walk;
 }

@@ -7,7 +7,8 @@ export {
   readVector,
   viewFloat32,
 } from "./float32.js";
+export { freeArray } from "./free-array.js";
 export { dot, dotAt, norm, normalise, normaliseRows, squaredDistanceAt } from "./maths.js";
 export { METRICS, type Metric, type MetricSpace, metricOf } from "./metric.js";
 export { Random } from "./random.js";
-export { type SearchHits, TopK } from "./top-k.js";
+export { type SearchHits, TopK, tiesAscend } from "./top-k.js";

@@ -100,3 +100,11 @@ export class TopK {
     this.#distances = distances;
   }
 }
+
+/** Whether equal distances are in the order of their labels. */
+export function tiesAscend({ labels, distances }: SearchHits): boolean {
+  for (let i = 1; i < labels.length; i++) {
+    if (distances[i] === distances[i - 1] && (labels[i] as number) < (labels[i - 1] as number)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import type { Worker } from "node:worker_threads";
+import { CallsPerTurn } from "../../src/index/calls-per-turn.js";
+import { HnswGraph } from "../../src/index/hnsw-graph.js";
+import { hasNativeSearch, hnswlib } from "../../src/index/hnswlib.js";
+import { openHnswIndex, type SearchHits, type SearchOptions, type VectorIndex } from "../../src/index/index.js";
+import { RestingGraph } from "../../src/index/resting-graph.js";
+import { metricOf, Random } from "../../src/vector/index.js";
+import { killThread } from "../support/kill-thread.js";
+import { seedOf } from "../support/seed.js";
+import { Clusters, closedAfter, code, flat, RowModel, uint32 } from "./support.js";
+
+const parameters = { m: 16, efConstruction: 100, efSearch: 64 };
+const DIMENSIONS = 16;
+const skip = hasNativeSearch(hnswlib) ? false : "npm's build of hnswlib-node cannot share a graph";
+
+async function filled(count: number, seed: number, shards = 1) {
+  const model = new RowModel(DIMENSIONS, "cosine");
+  const clusters = new Clusters(new Random(seedOf("rows", seed)), DIMENSIONS);
+  for (let label = 0; label < count; label++) model.write(label, clusters.row());
+  const options = { rows: model.source, metric: model.metric, live: model.liveRows() };
+  const index = closedAfter(await openHnswIndex({ ...options, parameters: { ...parameters, shards } }));
+  await index.drain();
+  return { model, clusters, index };
+}
+
+/** The hits of one query, if they are there before the event loop turns, as no answer of another thread is. */
+async function atOnce(index: VectorIndex, query: Float32Array, options: SearchOptions = { k: 5 }) {
+  let hits: SearchHits | undefined;
+  const searched = index.search(query, 1, options).then(([found]) => {
+    hits = found;
+  });
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+  const early = hits;
+  await searched;
+  return early;
+}
+
+/** Asks alone until the graph is known to be at rest. */
+async function untilAtRest(index: VectorIndex, query: Float32Array): Promise<SearchHits> {
+  for (let attempt = 0; attempt < 1000; attempt++) {
+    const hits = await atOnce(index, query);
+    if (hits !== undefined) return hits;
+    await turn();
+  }
+  throw new Error("no search was answered at once");
+}
+
+describe("a search that comes alone", { skip }, () => {
+  it("is answered before the event loop turns, with what the index's own thread finds", async () => {
+    const { index, clusters } = await filled(3000, 1);
+    await untilAtRest(index, clusters.row());
+    for (let i = 0; i < 50; i++) {
+      const query = clusters.row();
+      const here = await untilAtRest(index, query);
+      const [there] = await index.search(flat([query, query]), 2, { k: 5 });
+      assert.deepEqual(here, there);
+    }
+  });
+
+  it("never misses what was added, nor finds what was removed, at any moment after the call", async () => {
+    const { index, model, clusters } = await filled(2000, 2);
+    await untilAtRest(index, clusters.row());
+    let here = 0;
+    for (let round = 0; round < 150; round++) {
+      const label = 2000 + (round % 7);
+      const row = clusters.row();
+      model.write(label, row);
+      await index.add(uint32(label));
+      const waits = round % 3;
+      for (let i = 0; i < waits; i++) await turn();
+      const found = (await atOnce(index, row, { k: 1 })) ?? (await index.search(row, 1, { k: 1 }))[0];
+      assert.deepEqual([...found!.labels], [label]);
+      if (round % 2 === 0) await untilAtRest(index, row);
+      model.remove(label);
+      await index.remove(uint32(label));
+      const after = await atOnce(index, row);
+      if (after !== undefined) here++;
+      assert.ok(!(after ?? (await index.search(row, 1, { k: 5 }))[0])!.labels.includes(label));
+    }
+    const query = clusters.row();
+    assert.ok(model.check(await untilAtRest(index, query), query, 5) >= 0.8);
+    assert.ok(here < 150, "the thread is asked while something changes");
+  });
+
+  it("is answered from the new graph after a rebuild", async () => {
+    const { index, model, clusters } = await filled(2000, 3);
+    await untilAtRest(index, clusters.row());
+    for (let label = 0; label < 300; label++) model.remove(label);
+    await index.remove(Uint32Array.from({ length: 300 }, (_, label) => label));
+    const rebuilt = index.rebuild();
+    const query = clusters.row();
+    assert.equal(await atOnce(index, query), undefined, "while it is rebuilt its thread is asked");
+    assert.equal((await rebuilt).reclaimed, 300);
+    assert.ok(model.check(await untilAtRest(index, query), query, 5) >= 0.8);
+  });
+
+  it("goes to the index's thread with a filter, when exact, when nearly all would be compared, and when it would be long", async () => {
+    const { index, clusters } = await filled(3000, 4);
+    await untilAtRest(index, clusters.row());
+    for (const options of [{ exact: true }, { efSearch: 800 }, { k: 2990 }, { k: 0 }]) {
+      await turn();
+      assert.equal(await atOnce(index, clusters.row(), { k: 5, ...options }), undefined, JSON.stringify(options));
+    }
+  });
+
+  it("goes to the threads of shards, which are there to work side by side", async () => {
+    const { index, clusters } = await filled(3000, 5, 2);
+    for (let i = 0; i < 50; i++) assert.equal(await atOnce(index, clusters.row()), undefined);
+  });
+
+  it("is refused once the thread has died, or the index is closed", async () => {
+    const threads: Worker[] = [];
+    const remember = (worker: Worker) => threads.push(worker);
+    process.on("worker", remember);
+    const { index, clusters } = await filled(2000, 6);
+    process.off("worker", remember);
+    await untilAtRest(index, clusters.row());
+    await killThread(threads[0]!);
+    await assert.rejects(index.search(clusters.row(), 1, { k: 5 }), code("internal"));
+    const other = await filled(2000, 7);
+    await untilAtRest(other.index, clusters.row());
+    await other.index.close();
+    await assert.rejects(other.index.search(clusters.row(), 1, { k: 5 }), code("shutting_down"));
+  });
+});
+
+describe("a resting graph", { skip }, () => {
+  const space = metricOf("euclidean");
+  const graphOf = (rows: Float32Array[]) => {
+    const graph = HnswGraph.create(space, 3, { m: 8, efConstruction: 50 }, 10);
+    for (const [label, row] of rows.entries()) graph.add(label, row);
+    return graph;
+  };
+  const query = Float32Array.of(0, 0, 0);
+  const far = (distance: number) => Float32Array.of(distance, 0, 0);
+  const resting = (graph: HnswGraph) => new RestingGraph(graph.share()!, space);
+
+  it("is searched until the graph grows or is freed", () => {
+    const graph = graphOf([far(3), far(1), far(2)]);
+    const first = resting(graph);
+    assert.deepEqual(first.search(query, 2, 10), { labels: uint32(1, 2), distances: Float64Array.of(1, 2) });
+    graph.add(3, far(0.5));
+    assert.equal(first.search(query, 2, 10), undefined);
+    const second = resting(graph);
+    assert.deepEqual(second.search(query, 2, 10), { labels: uint32(3, 1), distances: Float64Array.of(0.5, 1) });
+    graph.free();
+    assert.equal(second.search(query, 2, 10), undefined);
+  });
+
+  it("leaves to the graph's thread what the walk does not reach, and equal distances in another order than their labels'", () => {
+    const graph = graphOf([far(1), far(2), far(3)]);
+    assert.equal(resting(graph).search(query, 4, 10), undefined);
+    const twins = graphOf([far(1), far(1), far(1), far(1)]);
+    const found = resting(twins).search(query, 4, 10);
+    assert.ok(found === undefined || [...found.labels].join() === "0,1,2,3");
+  });
+
+  it("does not change the query", () => {
+    const given = Float32Array.of(2, 0, 0);
+    const cosine = metricOf("cosine");
+    const graph = HnswGraph.create(cosine, 3, { m: 8, efConstruction: 50 }, 10);
+    graph.add(0, Float32Array.of(1, 0, 0));
+    assert.deepEqual(new RestingGraph(graph.share()!, cosine).search(given, 1, 10)?.labels, uint32(0));
+    assert.deepEqual(given, Float32Array.of(2, 0, 0));
+  });
+});
+
+describe("calls per turn", () => {
+  it("are alone when this turn and the last with any had one", async () => {
+    const calls = new CallsPerTurn();
+    const made: boolean[] = [];
+    for (const together of [1, 1, 3, 1, 1]) {
+      for (let i = 0; i < together; i++) made.push(calls.isAlone());
+      await turn();
+    }
+    assert.deepEqual(made, [true, true, true, false, false, false, true]);
+  });
+});
