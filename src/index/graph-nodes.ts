@@ -1,4 +1,5 @@
-const NO_NODE = 0xffff_ffff;
+/** No node has this number, and no label. */
+export const NO_NODE = 0xffff_ffff;
 
 /**
  * Which label each node of a graph stands for. Nodes are numbered as they are added. A label has one living node at most: when it is added

@@ -93,8 +93,7 @@ export class HnswEngine {
     const { labels, sequences } = options.live;
     for (const label of labels) this.#live.set(label);
     this.#liveCount = this.#live.count();
-    const carried = carryGraph(options, this.#rows, log);
-    const snapshot = options.fresh ? undefined : loadSnapshot(options, this.#rows, this.#live, log, carried);
+    const snapshot = carryGraph(options, this.#rows, log) ?? loadSnapshot(options, this.#rows, this.#live, log);
     this.#provisional = snapshot?.provisional ?? false;
     this.#graph = snapshot?.graph ?? this.#newGraph();
     const missing = new Bitmap();

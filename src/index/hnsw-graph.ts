@@ -123,6 +123,11 @@ export class HnswGraph {
     }
   }
 
+  /** Makes preprocessed rows (flat) the vectors of the nodes from `first` on; links stay. Only where hnswlib-node has our additions. */
+  replaceRows(first: number, rows: Float32Array): void {
+    (this.#hnsw as NativeGraph).setNodes(first, rows);
+  }
+
   /** Makes the label's node a tombstone; true when there was one. */
   remove(label: number): boolean {
     return this.#nodes.remove(label);

@@ -1,4 +1,5 @@
 import { crc32 } from "node:zlib";
+import type { Metric } from "../vector/index.js";
 
 /**
  * The header file of a snapshot:
@@ -14,7 +15,7 @@ import { crc32 } from "node:zlib";
 export interface SnapshotHeader {
   hnswlib: string;
   identity: string;
-  metric: string;
+  metric: Metric;
   dimensions: number;
   m: number;
   efConstruction: number;
@@ -25,6 +26,8 @@ export interface SnapshotHeader {
   graphCrc32: number;
   /** The links were made for other vectors: see `carryGraph`. */
   provisional?: boolean;
+  /** The graph's file is that of another index, with its vectors: ours are to be put in when it is loaded. */
+  carried?: boolean;
 }
 
 const FORMAT_VERSION = 1;

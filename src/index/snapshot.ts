@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import {
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -17,6 +18,7 @@ import { crc32 } from "node:zlib";
 import { AttuneError } from "../errors/index.js";
 import { metricOf } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
+import { loadWithRows } from "./carry/load-with-rows.js";
 import { HnswGraph } from "./hnsw-graph.js";
 import type { EngineOptions } from "./hnsw-messages.js";
 import { HNSWLIB_VERSION } from "./hnswlib.js";
@@ -30,6 +32,12 @@ const CHUNK_BYTES = 1024 * 1024;
 const SPOT_CHECKS = 32;
 
 type SnapshotOptions = Pick<EngineOptions, "identity" | "metric">;
+
+export interface LoadedSnapshot {
+  graph: HnswGraph;
+  sequence: number;
+  provisional: boolean;
+}
 
 /**
  * Saves a graph: first the graph file under a new name, then the header, renamed into place, which makes it the
@@ -84,30 +92,24 @@ export async function writeSnapshot(
  * Loads the snapshot of a directory and removes what earlier attempts left there. A snapshot that is damaged, foreign
  * or of other settings is refused before hnswlib sees it, with a log line.
  *
- * @param justWritten the graph file that this process has written a moment ago, and need not read to check it
- * @returns undefined when there is none, or none that can be used
+ * @returns undefined when there is none, none that can be used, or none wanted
  */
 export function loadSnapshot(
   options: EngineOptions,
   rows: RowFile,
   live: Bitmap,
   log: (message: string) => void,
-  justWritten?: string,
-): { graph: HnswGraph; sequence: number; provisional: boolean } | undefined {
-  const { snapshotDirectory: directory } = options;
-  if (directory === undefined) return undefined;
+): LoadedSnapshot | undefined {
+  const { snapshotDirectory: directory, fresh } = options;
+  if (directory === undefined || fresh) return undefined;
   mkdirSync(directory, { recursive: true });
-  const names = readdirSync(directory);
   let current: string | undefined;
   try {
-    if (!names.includes(HEADER_FILE)) return undefined;
+    if (!existsSync(join(directory, HEADER_FILE))) return undefined;
     const { header, labelOf } = readSnapshotHeader(directory, options);
     current = header.graphFile;
-    if (current !== justWritten) checkGraphFile(join(directory, current), header);
-    const { m, efConstruction } = header;
-    const space = metricOf(options.metric);
     const path = join(directory, current);
-    const graph = HnswGraph.load(path, labelOf, space, header.dimensions, { m, efConstruction });
+    const graph = header.carried ? loadWithRows(path, header, labelOf, rows) : loadAsSaved(path, header, labelOf);
     checkRows(graph, header.sequence, rows, live, options);
     return { graph, sequence: header.sequence, provisional: header.provisional === true };
   } catch (error) {
@@ -116,8 +118,14 @@ export function loadSnapshot(
     rmSync(join(directory, HEADER_FILE), { force: true });
     return undefined;
   } finally {
-    for (const name of names) if (isLeftover(name, current)) rmSync(join(directory, name), { force: true });
+    removeLeftovers(directory, current);
   }
+}
+
+function loadAsSaved(path: string, header: SnapshotHeader, labelOf: Uint32Array): HnswGraph {
+  checkGraphFile(path, header);
+  const { m, efConstruction, dimensions, metric } = header;
+  return HnswGraph.load(path, labelOf, metricOf(metric), dimensions, { m, efConstruction });
 }
 
 /** The header of the snapshot in a directory. @throws Error when there is none, or none of such an index */
@@ -221,6 +229,13 @@ async function replaceFile(directory: string, name: string, content: Buffer): Pr
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/** Removes what earlier attempts left in a directory, when an index is opened. */
+export function removeLeftovers(directory: string, current: string | undefined): void {
+  for (const name of readdirSync(directory)) {
+    if (isLeftover(name, current)) rmSync(join(directory, name), { force: true });
   }
 }
 

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { march } from "../../src/index/hnswlib.js";
 import { type HnswIndexOptions, openHnswIndex } from "../../src/index/index.js";
 import { decodeSnapshotHeader, encodeSnapshotHeader } from "../../src/index/snapshot-file.js";
 import { type Metric, Random } from "../../src/vector/index.js";
@@ -66,6 +69,10 @@ async function recallOf(
   const hits = await index.search(flat(queries), queries.length, { k: 10, efSearch });
   return hits.reduce((sum, found, i) => sum + after.check(found, queries[i]!, 10), 0) / queries.length;
 }
+
+/** Bytes of the graph's header, and of a node. */
+const HEADER = 96;
+const NODE = 4 + 8 * parameters.m + 4 * DIMENSIONS + 8;
 
 const graphFile = (directory: string) =>
   join(directory, readdirSync(directory).find((name) => name.endsWith(".hnsw"))!);
@@ -183,8 +190,61 @@ describe("a graph that is kept while its vectors change", () => {
     await first.close();
   });
 
-  const HEADER = 96;
-  const NODE = 4 + 8 * parameters.m + 4 * DIMENSIONS + 8;
+  it("outlives the other's files, and a crash that leaves it whole", async () => {
+    const state = await changed();
+    const { after, source, target, lines } = state;
+    const first = await state.keep();
+    const query = state.clusters.row();
+    const options = { k: 10, efSearch: 128 };
+    const [found] = await first.search(query, 1, options);
+    // No file is written twice: what is saved is the other's graph, by a second name.
+    assert.equal(statSync(graphFile(target)).ino, statSync(graphFile(source)).ino);
+    // As in a crash, nothing is saved at the end.
+    await first.close();
+    rmSync(source, { recursive: true });
+    truncateSync(state.before.path, 0);
+    const again = await state.open(after, target);
+    const { points, lag, provisional } = await again.status();
+    assert.deepEqual({ points, lag, provisional }, { points: COUNT, lag: 0, provisional: true });
+    assert.deepEqual((await again.search(query, 1, options))[0], found);
+    assert.deepEqual(lines, []);
+  });
+
+  it("is not taken from a snapshot that was damaged since, and a new one is built", async () => {
+    const state = await changed("cosine", FEW);
+    const { after, target, lines } = state;
+    await (await state.keep()).close();
+    edit(graphFile(target), (b) => b.writeFloatLE(7, HEADER + 5 * NODE + 4 + 8 * parameters.m));
+    const index = await state.open(after, target);
+    assert.equal((await index.status()).provisional, false);
+    assert.match(lines.join("\n"), /^the index snapshot in .* is not used, the index is rebuilt: its graph's checksum/);
+    assert.deepEqual(readdirSync(target), []);
+    await index.drain();
+    assert.equal((await index.search(after.live.get(9)!.row, 1, { k: 1 }))[0]!.labels[0], 9);
+  });
+
+  it("gives nodes of what is gone the vectors of their neighbours, so that searches find the way past them", async () => {
+    const state = await changed();
+    // All vectors are turned round, and nine of ten items are gone: nodes left as they were would be far from everything.
+    const turned = new RowModel(DIMENSIONS, "cosine");
+    for (const [label, { row }] of state.before.live)
+      turned.write(
+        label,
+        row.map((x) => -x),
+      );
+    for (let label = 0; label < COUNT; label++) if (label % 10 !== 0) turned.remove(label);
+    const { labels, sequences } = turned.liveRows();
+    const carry = { snapshotDirectory: state.source, identity: state.source, rows: state.before.source };
+    const live = { labels, sequences: sequences.map(() => 1) };
+    const index = await state.open(turned, state.target, { carry, live, rebuildShare: 1 });
+    const { points, provisional } = await index.status();
+    assert.deepEqual({ points, provisional }, { points: COUNT / 10, provisional: true });
+    const queries = state.clusters.rows(60).map((row) => row.map((x) => -x));
+    const hits = await index.search(flat(queries), queries.length, { k: 5, efSearch: 32 });
+    const recall = hits.reduce((sum, found, i) => sum + turned.check(found, queries[i]!, 5), 0) / queries.length;
+    assert.ok(recall >= 0.95, `recall ${recall}`);
+  });
+
   const damages: [string, RegExp, (state: Changed) => Partial<HnswIndexOptions> | undefined][] = [
     [
       "a header of another layout",
@@ -290,3 +350,15 @@ describe("a graph that is kept while its vectors change", () => {
 function appendByte(path: string): void {
   writeFileSync(path, Buffer.concat([readFileSync(path), Buffer.alloc(1)]));
 }
+
+describe("with hnswlib-node as npm built it", () => {
+  const skip = march === undefined ? "that is what ran above" : false;
+  it("this holds too, by way of a second file", { skip }, () => {
+    const env = { ...process.env, ATTUNE_MARCH: "off", NODE_TEST_CONTEXT: undefined };
+    const some =
+      "serves the new|leaves out|is found again|outlives|nodes of what is gone|flipped byte|damaged since|not there";
+    const file = fileURLToPath(import.meta.url);
+    const { status, stdout } = spawnSync(process.execPath, ["--test", "--test-name-pattern", some, file], { env });
+    assert.equal(status, 0, String(stdout));
+  });
+});

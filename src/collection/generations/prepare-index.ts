@@ -154,9 +154,10 @@ async function judge(index: VectorIndex, samples: Promise<Samples>, preparation:
   await completed(index, preparation);
   const { efSearch } = settings.index;
   const { recallBefore, after } = await samples;
-  const recallAt = (breadth: number, least: number) => {
+  const recallIn = after.widening(index);
+  const recallAt = (breadth: number) => {
     signal.throwIfAborted();
-    return after.recallIn(index, Math.ceil(efSearch * breadth), least);
+    return recallIn(Math.ceil(efSearch * breadth));
   };
   const chosen = await chooseBreadth(recallAt, recallBefore);
   if (chosen === undefined) {

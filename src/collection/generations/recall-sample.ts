@@ -59,21 +59,39 @@ export class RecallSample {
     return new RecallSample(queries, sample, bounds);
   }
 
+  /** Mean share of the ten nearest that `index` finds, 0 to 1; what is as far as the farthest of them counts as one of them. */
+  recallIn(index: VectorIndex, efSearch: number): Promise<number> {
+    return this.widening(index)(efSearch);
+  }
+
   /**
-   * Mean share of the ten nearest that `index` finds, 0 to 1; what is as far as the farthest of them counts as one of them.
-   * @param least where so much cannot be reached any more, the rest is not asked for: the result is then the most it could have been
+   * `recallIn` for searches of one graph that become wider from call to call. What has found all its nearest is not asked again: a walk
+   * comes past everything that a narrower one of the same graph came past (both go on with the nearest node they know, one just stops earlier).
    */
-  async recallIn(index: VectorIndex, efSearch: number, least = 0): Promise<number> {
-    const measured = this.bounds.filter(({ count }) => count > 0).length;
-    if (measured === 0) return 1;
+  widening(index: VectorIndex): (efSearch: number) => Promise<number> {
+    const missed: number[] = this.bounds.map(({ count }) => (count > 0 ? 1 : 0));
+    const measured = missed.filter(Boolean).length;
+    return async (efSearch) => {
+      const open = [...missed.keys()].filter((i) => missed[i] !== 0);
+      for (let first = 0; first < open.length; first += AT_ONCE) {
+        const some = open.slice(first, first + AT_ONCE);
+        const found = await index.search(this.#queriesOf(some), some.length, { k: K + 1, efSearch });
+        for (const [i, hits] of found.entries()) {
+          const query = some[i] ?? 0;
+          missed[query] = this.#shareMissed(query, hits);
+        }
+      }
+      return measured === 0 ? 1 : 1 - missed.reduce((sum, share) => sum + share, 0) / measured;
+    };
+  }
+
+  #queriesOf(positions: readonly number[]): Float32Array {
     const d = this.queries.length / this.labels.length;
-    let missed = 0;
-    for (let first = 0; first < this.labels.length && 1 - missed / measured >= least; first += AT_ONCE) {
-      const queries = this.queries.subarray(first * d, (first + AT_ONCE) * d);
-      const found = await index.search(queries, queries.length / d, { k: K + 1, efSearch });
-      for (const [i, hits] of found.entries()) missed += this.#shareMissed(first + i, hits);
+    const queries = new Float32Array(positions.length * d);
+    for (const [i, position] of positions.entries()) {
+      queries.set(this.queries.subarray(position * d, (position + 1) * d), i * d);
     }
-    return 1 - missed / measured;
+    return queries;
   }
 
   /** Of the nearest of one query, the share that is not among some hits. */

@@ -14,16 +14,16 @@ export interface Breadth {
  * The least breadth with which recall is not below `before`. Where that would more than double the time of a search, `GOOD` is enough: a
  * better graph is on its way.
  *
- * @param recallAt recall@10 with searches that much wider than efSearch; where it is below the least that is wanted, anything below that
+ * @param recallAt recall@10 with searches that much wider than efSearch; asked for wider and wider ones
  * @returns undefined when no breadth will do
  */
 export async function chooseBreadth(
-  recallAt: (breadth: number, least: number) => Promise<number>,
+  recallAt: (breadth: number) => Promise<number>,
   before: number,
 ): Promise<Breadth | undefined> {
   for (const breadth of BREADTHS) {
     const least = breadth < DEAR ? before : Math.min(before, GOOD);
-    const recall = await recallAt(breadth, least);
+    const recall = await recallAt(breadth);
     if (recall >= least) return { breadth, recall };
   }
   return undefined;

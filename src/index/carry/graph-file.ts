@@ -60,10 +60,14 @@ export class GraphFile {
     return this.read(0, HEADER_BYTES);
   }
 
-  /** Nodes `first` to `first + count - 1` of the lowest layer. */
-  nodes(first: number, count: number): Buffer {
+  /**
+   * Nodes `first` to `first + count - 1` of the lowest layer.
+   *
+   * @param memory to read them into @default new memory
+   */
+  nodes(first: number, count: number, memory?: ArrayBuffer): Buffer {
     const bytes = this.layout.words * 4;
-    return this.read(HEADER_BYTES + first * bytes, count * bytes);
+    return this.read(HEADER_BYTES + first * bytes, count * bytes, memory);
   }
 
   /** All that follows the lowest layer. */
@@ -76,8 +80,8 @@ export class GraphFile {
     closeSync(this.descriptor);
   }
 
-  private read(position: number, length: number): Buffer {
-    const bytes = Buffer.from(new ArrayBuffer(Math.max(0, length)));
+  private read(position: number, length: number, memory = new ArrayBuffer(Math.max(0, length))): Buffer {
+    const bytes = Buffer.from(memory, 0, Math.max(0, length));
     for (let got = 0; got < length; ) {
       const read = readSync(this.descriptor, bytes, got, length - got, position + got);
       if (read === 0) throw new Error(`its graph ends at byte ${position + got}`);
