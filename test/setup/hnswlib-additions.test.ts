@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
 import {
   findTunedBuild,
   type GivenVector,
@@ -14,6 +17,8 @@ import {
 import { Random } from "../../src/vector/index.js";
 import { seedOf } from "../support/seed.js";
 
+/** Where threads tell each other the number of a graph, and wait a little. */
+const SHARED = new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT);
 const temporary = mkdtempSync(path.join(os.tmpdir(), "attune-hnswlib-"));
 after(() => rmSync(temporary, { recursive: true }));
 
@@ -156,6 +161,85 @@ describe("a build with the patch", () => {
     }
   });
 
+  it("compares rows four at a time to the bit as hnswlib does one by one", { skip: none }, () => {
+    for (const width of [16, 48, 512]) {
+      const numbers = (count: number) => Float32Array.from({ length: count * width }, () => random.normal());
+      for (const rows of [1, 4, 7, 12]) {
+        const [query, block] = [numbers(2), numbers(rows)];
+        for (const [space, Space] of [
+          ["l2", hnswlib.L2Space],
+          ["ip", hnswlib.InnerProductSpace],
+        ] as const) {
+          native?.compareRows(space, width, query, block, distances);
+          const one = new Space(width);
+          const at = (flat: Float32Array, i: number) => [...flat.subarray(i * width, (i + 1) * width)];
+          for (let i = 0; i < 2 * rows; i++) {
+            const expected = one.distance(at(query, Math.floor(i / rows)), at(block, i % rows));
+            assert.equal(distances[i], expected, `${space}, ${width} numbers, row ${i % rows} of ${rows}`);
+          }
+        }
+      }
+    }
+  });
+
+  it("puts rows into nodes, whose links stay, and refuses nodes that are not there", { skip: none }, () => {
+    const points = Array.from({ length: 50 }, randomVector);
+    const graph = nativeGraphOf("l2", points);
+    graph.setEf(50);
+    const rows = Float32Array.from([points[3]!, points[2]!].flatMap((point) => [...point]));
+    graph.setNodes(2, rows);
+    assert.deepEqual(graph.getPoint(2), [...points[3]!]);
+    assert.deepEqual(graph.getPoint(3), [...points[2]!]);
+    assert.deepEqual(graph.getPoint(4), [...points[4]!]);
+    assert.deepEqual(graph.searchKnn(points[2]!, 1), { neighbors: [3], distances: [0] });
+    const refusal = /TypeError: Expected a node and rows for it and those after it that the graph has/;
+    assert.throws(() => graph.setNodes(49, rows), refusal);
+    assert.throws(() => graph.setNodes(50, rows), refusal);
+    assert.throws(() => (graph.setNodes as (...given: unknown[]) => void)(0, [1]), refusal);
+  });
+
+  it("lets another thread search a graph while its owner changes it and frees it", { skip: none }, async () => {
+    const thread = new Worker(
+      `const { parentPort, workerData } = require("node:worker_threads");
+       const { HierarchicalNSW } = require(workerData.addon);
+       const { dimensions } = workerData;
+       const graph = new HierarchicalNSW("l2", dimensions);
+       for (let round = 0; round < 30; round++) {
+         graph.initIndex({ maxElements: 20 });
+         for (let node = 0; node < 40; node++) {
+           if (node === 20) graph.resizeIndex(40);
+           graph.addPoint(new Float32Array(dimensions).fill(node), node);
+           if (node % 4 === 3) {
+             Atomics.store(workerData.number, 0, graph.share());
+             Atomics.wait(workerData.number, 1, 0, 0.5);
+           }
+         }
+       }`,
+      { eval: true, workerData: { addon: findTunedBuild()?.file, dimensions, number: new Int32Array(SHARED) } },
+    );
+    const number = new Int32Array(SHARED);
+    const origin = new Float32Array(dimensions);
+    const ended = once(thread, "exit");
+    let isRunning = true;
+    void ended.then(() => {
+      isRunning = false;
+    });
+    let answers = 0;
+    while (isRunning) {
+      for (let i = 0; i < 200; i++) {
+        const found = native?.searchShared(number[0]!, origin, 2, 8, undefined, undefined, undefined, nodes, distances);
+        if (found === -1) continue;
+        assert.deepEqual([found, nodes[0], nodes[1], distances[1]], [2, 0, 1, dimensions]);
+        answers++;
+      }
+      await turn();
+    }
+    assert.deepEqual(await ended, [0]);
+    assert.ok(answers > 0, "no search met a graph that was shared");
+    const gone = native?.searchShared(number[0]!, origin, 2, 8, undefined, undefined, undefined, nodes, distances);
+    assert.equal(gone, -1, "what was shared ends with its thread");
+  });
+
   it("refuses to walk or compare beyond what it was given", { skip: none }, () => {
     const graph = nativeGraphOf("l2", Array.from({ length: 4 }, randomVector));
     const query = randomVector();
@@ -183,7 +267,14 @@ describe("a build with the patch", () => {
     assert.throws(() => graph.addNodes(new Float32Array(297 * dimensions), 2, nodes), room);
     assert.throws(() => graph.addNodes(new Float32Array(2 * dimensions), 2, new Uint32Array(1)), room);
     assert.equal(graph.getCurrentCount(), 4);
+    const shared = native?.searchShared as ((...given: unknown[]) => number) | undefined;
+    assert.throws(() => shared?.(), /TypeError: Expected the number of a shared graph/);
+    assert.throws(
+      () => shared?.(graph.share(), query, 301, 1, undefined, undefined, undefined, nodes, distances),
+      refusal,
+    );
     const unready = new hnswlib.HierarchicalNSW("l2", dimensions) as NativeGraph;
+    assert.throws(() => unready.share(), /TypeError: Expected a graph that is there/);
     assert.throws(() => unready.compareNodes(query, Uint32Array.of(), distances), compared);
   });
 });

@@ -24,8 +24,11 @@ const { hnswlib: step } = (await load("steps/hnswlib.js")) as HnswlibStep;
 const { applyPatch } = (await load("patch.js")) as { applyPatch(text: string, diff: string): string };
 
 const STOCK = path.join(PROJECT, "node_modules/hnswlib-node/build/Release/addon.node");
-const SOURCE = readFileSync(path.join(PROJECT, "node_modules/hnswlib-node/src/addon.cc"), "utf8");
-const PATCH = path.join(PROJECT, "src/setup/hnswlib/addon.patch");
+const HEADER_FILE = "src/hnswlib/hnswalg.h";
+const [SOURCE, HEADER] = ["src/addon.cc", HEADER_FILE].map((file) =>
+  readFileSync(path.join(PROJECT, "node_modules/hnswlib-node", file), "utf8"),
+) as [string, string];
+const PATCHES = path.join(PROJECT, "src/setup/hnswlib");
 const CHECK = path.join(PROJECT, "src/setup/check-hnswlib.js");
 const temporary = mkdtempSync(path.join(os.tmpdir(), "attune-hnswlib-"));
 after(() => rmSync(temporary, { recursive: true }));
@@ -52,13 +55,14 @@ const EMPTY = "#include <node_api.h>\nNAPI_MODULE_INIT() { return exports; }";
 /** The compiler's trap is an instruction that no CPU has. */
 const ILLEGAL = "#include <node_api.h>\nNAPI_MODULE_INIT() { __builtin_trap(); }";
 
-/** A checkout with nothing but a package hnswlib-node of this source. */
-function makePackage(source: string) {
+/** A checkout with nothing but a package hnswlib-node of this source, and this header, which it does not include. */
+function makePackage(source: string, header = HEADER) {
   const root = mkdtempSync(path.join(temporary, "root-"));
   const folder = path.join(root, "node_modules/hnswlib-node");
   const gyp = { targets: [{ target_name: "addon", sources: ["src/addon.cc"] }] };
   const manifest = { name: "hnswlib-node", version: HNSWLIB_VERSION, scripts: { rebuild: "node-gyp rebuild" } };
-  mkdirSync(path.join(folder, "src"), { recursive: true });
+  mkdirSync(path.join(folder, "src/hnswlib"), { recursive: true });
+  writeFileSync(path.join(folder, HEADER_FILE), header);
   writeFileSync(path.join(folder, "package.json"), JSON.stringify(manifest));
   writeFileSync(path.join(folder, "binding.gyp"), JSON.stringify(gyp));
   writeFileSync(path.join(folder, "src/addon.cc"), source);
@@ -104,16 +108,19 @@ describe("hnswlib-node for this CPU", { skip, concurrency: true }, () => {
     assert.equal(good.staleReason(V2), "missing or damaged");
   });
 
-  it("is built without the patch, and says so once, when the patch does not fit the sources", async () => {
-    const other = makePackage(UNPATCHED);
-    const warning = (await other.run(V2)) ?? "";
-    assert.match(
-      warning,
-      /built without our additions.*does not fit its src\/addon\.cc \(the old lines of change 1 of 12/,
-    );
-    assert.equal(findTunedBuild(other.tuned)?.march, "x86-64-v2");
-    assert.equal(other.staleReason(V2), undefined);
-  });
+  for (const [file, source, header] of [
+    ["addon.cc", UNPATCHED, HEADER],
+    ["hnswlib/hnswalg.h", GOOD, "#pragma once"],
+  ] as const) {
+    it(`is built without the patches, and says so once, when one does not fit ${file}`, async () => {
+      const other = makePackage(source, header);
+      const warning = (await other.run(V2)) ?? "";
+      assert.match(warning, /built without our additions.*\(the old lines of change 1 of \d+ were found 0 times\)/);
+      assert.ok(warning.includes(`does not fit its src/${file}`), warning);
+      assert.equal(findTunedBuild(other.tuned)?.march, "x86-64-v2");
+      assert.equal(other.staleReason(V2), undefined);
+    });
+  }
 
   it("is built again on another CPU, by another patch, and after a build that was interrupted", async () => {
     const good = makePackage(GOOD);
@@ -167,20 +174,28 @@ describe("hnswlib-node for this CPU", { skip, concurrency: true }, () => {
   });
 });
 
-describe("the patch", () => {
-  const diff = readFileSync(PATCH, "utf8");
+describe("the patches", () => {
+  const diffOf = (name: string) => readFileSync(path.join(PATCHES, name), "utf8");
   const hasPatch = spawnSync("patch", ["--version"]).status === 0;
 
-  it("is applied as `patch` applies it", { skip: hasPatch ? false : "needs patch" }, () => {
-    const folder = mkdtempSync(path.join(temporary, "patched-"));
-    mkdirSync(path.join(folder, "src"));
-    writeFileSync(path.join(folder, "src/addon.cc"), SOURCE);
-    const { status, stdout } = spawnSync("patch", ["-p1", "--fuzz=0", "-i", PATCH], { cwd: folder });
-    assert.equal(status, 0, String(stdout));
-    assert.equal(applyPatch(SOURCE, diff), readFileSync(path.join(folder, "src/addon.cc"), "utf8"));
-  });
+  for (const [name, file, source] of [
+    ["addon.patch", "src/addon.cc", SOURCE],
+    ["hnswalg.patch", HEADER_FILE, HEADER],
+  ] as const) {
+    it(`are applied as \`patch\` applies them: ${name}`, { skip: hasPatch ? false : "needs patch" }, () => {
+      const folder = mkdtempSync(path.join(temporary, "patched-"));
+      mkdirSync(path.dirname(path.join(folder, file)), { recursive: true });
+      writeFileSync(path.join(folder, file), source);
+      const { status, stdout } = spawnSync("patch", ["-p1", "--fuzz=0", "-i", path.join(PATCHES, name)], {
+        cwd: folder,
+      });
+      assert.equal(status, 0, String(stdout));
+      assert.equal(applyPatch(source, diffOf(name)), readFileSync(path.join(folder, file), "utf8"));
+    });
+  }
 
-  it("is refused when one of its old lines is another, is not there, or is there twice", () => {
+  it("are refused when one of the old lines is another, is not there, or is there twice", () => {
+    const diff = diffOf("addon.patch");
     const refusal = (text: string) => {
       try {
         return applyPatch(text, diff);

@@ -1,5 +1,5 @@
-// Searches in a graph of hnswlib and comparisons with its rows, offered beside hnswlib's own (node-methods.h): the same answers as
-// HierarchicalNSW::searchKnn, with rows asked of memory before they are compared, and with a filter that is bits, not a callback.
+// Searches in a graph of hnswlib, offered beside hnswlib's own (node-methods.h): the same answers as HierarchicalNSW::searchKnn, with rows
+// compared four at a time, and with a filter that is bits, not a callback.
 // A node is hnswlib's internal number; it is also the label that hnswlib knows when points were added as 0, 1, 2 and so on.
 #pragma once
 
@@ -13,16 +13,6 @@ namespace attune {
 typedef hnswlib::HierarchicalNSW<float> Graph;
 typedef hnswlib::tableint Node;
 typedef std::pair<float, Node> Hit;
-
-// So many rows ahead of the one being compared are asked of memory, and of each the beginning: what follows in a row, memory sees
-// coming by itself. Measured with rows of 100 and of 512 numbers.
-constexpr size_t ROWS_AHEAD = 4;
-constexpr size_t LINES_AHEAD = 4;
-constexpr size_t LINE_BYTES = 64;
-
-static inline void prefetch_row(const char* row, size_t bytes) {
-  for (size_t i = 0; i < LINES_AHEAD && i * LINE_BYTES < bytes; i++) __builtin_prefetch(row + i * LINE_BYTES);
-}
 
 // Which nodes a search may answer: those that are their label's last (`node_of[label_of[node]] == node`), and of these the ones whose
 // label is in `allow` (bit `label % 32` of word `label / 32`), where there is one.
@@ -48,6 +38,12 @@ static inline float distance_to(const Graph& graph, const float* query, Node nod
   return graph.fstdistfunc_(query, graph.getDataByInternalId(node), graph.dist_func_param_);
 }
 
+// The distances of `count` nodes to a query, into `out`.
+static inline void distances_to(const Graph& graph, const float* query, const Node* nodes, size_t count, float* out) {
+  distances(
+    graph.fstdistfunc_, graph.dist_func_param_, query, 1, [&](size_t i) { return graph.getDataByInternalId(nodes[i]); }, count, out);
+}
+
 struct Links {
   const Node* nodes;
   size_t count;
@@ -61,15 +57,16 @@ static inline Links links_of(const Graph& graph, Node node, int level) {
 // The node at which the walk of the lowest layer begins: from the entry point greedily down the layers above.
 static Hit descend(const Graph& graph, const float* query) {
   Hit nearest(distance_to(graph, query, graph.enterpoint_node_), graph.enterpoint_node_);
+  std::vector<float> far;
   for (int level = graph.maxlevel_; level > 0; level--) {
     for (bool moved = true; moved;) {
       moved = false;
       const Links links = links_of(graph, nearest.second, level);
-      for (size_t i = 0; i < links.count; i++) prefetch_row(graph.getDataByInternalId(links.nodes[i]), graph.data_size_);
+      far.resize(links.count);
+      distances_to(graph, query, links.nodes, links.count, far.data());
       for (size_t i = 0; i < links.count; i++) {
-        const float distance = distance_to(graph, query, links.nodes[i]);
-        if (distance >= nearest.first) continue;
-        nearest = Hit(distance, links.nodes[i]);
+        if (far[i] >= nearest.first) continue;
+        nearest = Hit(far[i], links.nodes[i]);
         moved = true;
       }
     }
@@ -85,6 +82,7 @@ static std::vector<Hit> search(const Graph& graph, const float* query, size_t k,
   const auto nearer_on_top = std::greater<Hit>();
   std::vector<Hit> best, open;
   std::vector<Node> fresh;
+  std::vector<float> far;
   float bound = std::numeric_limits<float>::max();
   const auto meet = [&](const Hit& hit) {
     open.push_back(hit);
@@ -116,14 +114,11 @@ static std::vector<Hit> search(const Graph& graph, const float* query, size_t k,
       if (seen[node] == mark) continue;
       seen[node] = mark;
       fresh.push_back(node);
-      if (fresh.size() <= ROWS_AHEAD) prefetch_row(graph.getDataByInternalId(node), graph.data_size_);
     }
+    far.resize(fresh.size());
+    distances_to(graph, query, fresh.data(), fresh.size(), far.data());
     for (size_t i = 0; i < fresh.size(); i++) {
-      if (i + ROWS_AHEAD < fresh.size()) {
-        prefetch_row(graph.getDataByInternalId(fresh[i + ROWS_AHEAD]), graph.data_size_);
-      }
-      const float distance = distance_to(graph, query, fresh[i]);
-      if (distance < bound) meet(Hit(distance, fresh[i]));
+      if (far[i] < bound) meet(Hit(far[i], fresh[i]));
     }
     if (!open.empty()) __builtin_prefetch(graph.get_linklist0(open.front().second));
   }
@@ -131,19 +126,6 @@ static std::vector<Hit> search(const Graph& graph, const float* query, size_t k,
   std::sort_heap(best.begin(), best.end());
   if (best.size() > k) best.resize(k);
   return best;
-}
-
-// The distance of each of `queries` (count x dimensions) to each of `rows`, into `distances` (count x rows): row by row, so that a row comes
-// from memory once for all queries. `row_at(i)` is the address of a row.
-template <class RowAt>
-static void compare(hnswlib::DISTFUNC<float> distance, const void* dimensions, const float* queries, size_t count, RowAt row_at,
-                    size_t rows, float* distances) {
-  const size_t width = *static_cast<const size_t*>(dimensions);
-  for (size_t i = 0; i < rows; i++) {
-    if (i + ROWS_AHEAD < rows) prefetch_row(row_at(i + ROWS_AHEAD), width * sizeof(float));
-    const char* row = row_at(i);
-    for (size_t q = 0; q < count; q++) distances[q * rows + i] = distance(queries + q * width, row, dimensions);
-  }
 }
 
 }  // namespace attune

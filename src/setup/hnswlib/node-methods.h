@@ -115,7 +115,7 @@ static Napi::Value compare_nodes(const Napi::CallbackInfo& info, const Graph* gr
   const bool fits = typed && size_of(info[2]) >= count * rows &&
                     std::all_of(nodes, nodes + rows, [&](uint32_t node) { return node < graph->cur_element_count; });
   if (refuse(env, fits, "queries, nodes of the graph, and room for queries x nodes distances")) return env.Null();
-  compare(
+  distances(
     graph->fstdistfunc_, graph->dist_func_param_, floats_of(info[0]), count,
     [&](size_t i) { return graph->getDataByInternalId(nodes[i]); }, rows, floats_of(info[2]));
   return env.Undefined();
@@ -135,7 +135,7 @@ static Napi::Value compare_rows(const Napi::CallbackInfo& info) {
   hnswlib::InnerProductSpace ip(dimensions);
   const bool is_l2 = info[0].As<Napi::String>().Utf8Value() == "l2";
   const char* block = reinterpret_cast<const char*>(floats_of(info[3]));
-  compare(
+  distances(
     is_l2 ? l2.get_dist_func() : ip.get_dist_func(), &dimensions, floats_of(info[2]), count,
     [&](size_t i) { return block + i * dimensions * sizeof(float); }, rows, floats_of(info[4]));
   return env.Undefined();

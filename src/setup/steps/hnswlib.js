@@ -10,11 +10,18 @@ import { COMPILER_HINT, npmCommand, npmEnvironment } from "./packages.js";
 
 const CHECK = path.resolve(import.meta.dirname, "../check-hnswlib.js");
 const ADDITIONS = path.resolve(import.meta.dirname, "../hnswlib");
-const HEADERS = ["huge-pages.h", "graph-search.h", "graph-build.h", "shared-graph.h", "node-methods.h"].map((name) =>
-  path.join(ADDITIONS, name),
-);
-const PATCH = path.join(ADDITIONS, "addon.patch");
-const PATCHED = "src/addon.cc";
+const HEADERS = [
+  "huge-pages.h",
+  "rows-at-once.h",
+  "graph-search.h",
+  "graph-build.h",
+  "shared-graph.h",
+  "node-methods.h",
+].map((name) => path.join(ADDITIONS, name));
+const PATCHES = [
+  { file: "src/addon.cc", patch: path.join(ADDITIONS, "addon.patch") },
+  { file: "src/hnswlib/hnswalg.h", patch: path.join(ADDITIONS, "hnswalg.patch") },
+];
 /** What node-gyp needs of the package. */
 const SOURCES = ["package.json", "binding.gyp", "src"];
 
@@ -93,17 +100,21 @@ function copySources(root, workshop) {
   for (const header of HEADERS) cpSync(header, path.join(workshop, path.basename(header)));
 }
 
-/** Returns why the sources stay as they are when the patch does not fit them; a build without it serves too. */
+/** Returns why the sources stay as they are when a patch does not fit them; a build without them serves too. */
 function patchSources(workshop) {
-  const file = path.join(workshop, PATCHED);
-  try {
-    const text = existsSync(file) ? readFileSync(file, "utf8") : "";
-    writeFileSync(file, applyPatch(text, readFileSync(PATCH, "utf8")));
-  } catch (error) {
-    if (!(error instanceof PatchError)) throw error;
-    const misfit = `${path.basename(PATCH)} does not fit its ${PATCHED} (${error.message})`;
-    return `hnswlib-node is built without our additions, which is slower: ${misfit}`;
+  const patched = new Map();
+  for (const { file, patch } of PATCHES) {
+    const source = path.join(workshop, file);
+    try {
+      const text = existsSync(source) ? readFileSync(source, "utf8") : "";
+      patched.set(source, applyPatch(text, readFileSync(patch, "utf8")));
+    } catch (error) {
+      if (!(error instanceof PatchError)) throw error;
+      const misfit = `${path.basename(patch)} does not fit its ${file} (${error.message})`;
+      return `hnswlib-node is built without our additions, which is slower: ${misfit}`;
+    }
   }
+  for (const [source, text] of patched) writeFileSync(source, text);
 }
 
 /** Builds with the node-gyp that npm brings along. */
