@@ -12,11 +12,14 @@ import {
   placeVectors,
 } from "./json-vectors.js";
 import { receiveBody } from "./receive-body.js";
+import { VectorBlocks } from "./vector-blocks.js";
 
 declare module "fastify" {
   interface FastifyRequest {
     /** Vectors of the body that were read apart from the JSON, where a route does so. */
     placements: Placement[] | undefined;
+    /** Their memory, where it is given back with the answer. */
+    vectorBlocks: VectorBlocks | undefined;
   }
 }
 
@@ -65,14 +68,21 @@ export function readJsonVectors(app: FastifyInstance): void {
 
 /**
  * The same for bodies of many vectors, which are read while they arrive: of a large insert little is left to do at its end.
- * Strings of Base64 are taken out as well.
+ * Strings of Base64 are taken out as well. The vectors are empty once the handler has ended: nobody may keep them.
  */
 export function readJsonVectorsAsTheyArrive(app: FastifyInstance): void {
   placeVectorsLate(app);
+  app.decorateRequest("vectorBlocks", undefined);
+  app.addHook("onSend", (request, _reply, _payload, done) => {
+    request.vectorBlocks?.free();
+    done();
+  });
   app.removeContentTypeParser("application/json");
   app.addContentTypeParser("application/json", async (request: FastifyRequest, stream: IncomingMessage) => {
     const limit = request.routeOptions.bodyLimit;
-    const { value, placements } = await receiveBody(stream, limit, new JsonVectorReader(true));
+    const blocks = new VectorBlocks(true);
+    request.vectorBlocks = blocks;
+    const { value, placements } = await receiveBody(stream, limit, new JsonVectorReader(true, blocks));
     request.placements = placements;
     // What follows, from the schema on, is a step by itself.
     while (slices.over) await slices.next();

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { slices } from "../collection/index.js";
 import { decodeBase64, decodeFloat32, viewFloat32 } from "../vector/index.js";
 import { parseJson } from "./json.js";
+import { VectorBlocks } from "./vector-blocks.js";
 
 /** An object of a body, and the vector that belongs into its field `vector`. */
 export interface Placement {
@@ -35,7 +36,8 @@ const LOWER = 0x20;
 const SMALL_E = 0x65;
 
 /** Powers of ten that float64 holds exactly. */
-const POWERS = Array.from({ length: 23 }, (_, exponent) => 10 ** exponent);
+const MAX_SCALE = 22;
+const POWERS = Float64Array.from({ length: MAX_SCALE + 1 }, (_, exponent) => 10 ** exponent);
 /** Digits that are gathered in a float64: each beyond the 16th adds two roundings of 2^-53, so 25 stay below 2^-48. */
 const MAX_DIGITS = 25;
 /** Twice the largest relative error of such a number and of its scaling, and then some. */
@@ -44,12 +46,10 @@ const DOUBT = 2 ** -46;
 /** Longer arrays are read in the ordinary way. */
 const MAX_NUMBERS = 1 << 16;
 const scratch = new Float32Array(MAX_NUMBERS);
+/** For vectors of which nobody says when they are done with. */
+const sharedBlocks = new VectorBlocks(false);
 /** A vector whose end is not among so many bytes is none: an array of 2^16 numbers of 25 digits has fewer. */
 const MAX_VECTOR_BYTES = 2 * 1024 * 1024;
-/** Vectors share blocks of so many numbers: a piece of memory for each takes longer to get and to give back. */
-const BLOCK_NUMBERS = 1 << 16;
-let block = new Float32Array(0);
-let blockUsed = 0;
 /** What is read of a body at once, where it is there as a whole: 64 KiB of numbers take .13 ms. */
 const PART_BYTES = 64 * 1024;
 
@@ -92,8 +92,14 @@ export class JsonVectorReader {
   /** Something is unusual. */
   #ordinary = false;
 
-  /** @param base64 whether strings of Base64 under `vector` are vectors too; where not, they are left in their place */
-  constructor(private readonly base64 = false) {}
+  /**
+   * @param base64 whether strings of Base64 under `vector` are vectors too; where not, they are left in their place
+   * @param memory for the vectors
+   */
+  constructor(
+    private readonly base64 = false,
+    private readonly memory = sharedBlocks,
+  ) {}
 
   /** Goes on as far as it can. @param bytes the body from its beginning, as much of it as is there */
   read(bytes: Buffer): void {
@@ -126,7 +132,9 @@ export class JsonVectorReader {
       return false;
     }
     const vector =
-      closing === CLOSE ? readNumbers(bytes, open + 1) : readBase64(bytes.toString("latin1", open + 1, close));
+      closing === CLOSE
+        ? readNumbers(bytes, open + 1, this.memory)
+        : readBase64(bytes.toString("latin1", open + 1, close), this.memory);
     if (vector === undefined && closing === QUOTE) return this.#pass(at);
     if (vector === undefined) {
       this.#ordinary = true;
@@ -185,30 +193,21 @@ function findPlaces(body: unknown, vectors: readonly Float32Array[]): Placement[
   return places;
 }
 
-function newVector(numbers: number): Float32Array {
-  if (blockUsed + numbers > block.length) {
-    block = new Float32Array(Math.max(numbers, BLOCK_NUMBERS));
-    blockUsed = 0;
-  }
-  blockUsed += numbers;
-  return block.subarray(blockUsed - numbers, blockUsed);
-}
-
 /** Undefined for anything but Base64 of one or more little-endian float32 numbers. */
-function readBase64(text: string): Float32Array | undefined {
+function readBase64(text: string, memory: VectorBlocks): Float32Array | undefined {
   const bytes = decodeBase64(text);
   if (bytes === undefined || bytes.length === 0 || bytes.length % 4 !== 0) return undefined;
-  const vector = newVector(bytes.length / 4);
+  const vector = memory.take(bytes.length / 4);
   vector.set(bytes.byteOffset % 4 === 0 ? viewFloat32(bytes) : decodeFloat32(bytes));
   return vector;
 }
 
 /**
  * Reads numbers up to the closing bracket. Undefined for anything but one or more numbers of JSON. One
- * function on purpose: with a call for each number it took half as long again. Beyond the end a byte is undefined, for which no
- * comparison holds.
+ * function on purpose: with a call for each number it took half as long again, and left 16 bytes of garbage each time. Beyond the end a
+ * byte is undefined, for which no comparison holds.
  */
-function readNumbers(bytes: Buffer, start: number): Float32Array | undefined {
+function readNumbers(bytes: Buffer, start: number, memory: VectorBlocks): Float32Array | undefined {
   let at = start;
   for (let count = 0; count < MAX_NUMBERS; at++) {
     if (isSpace(bytes[at])) at = skipSpace(bytes, at);
@@ -245,33 +244,28 @@ function readNumbers(bytes: Buffer, start: number): Float32Array | undefined {
       if (at === exponentFrom) return undefined;
       scale += sign === MINUS ? -exponent : exponent;
     }
-    const size = length > MAX_DIGITS ? Number.NaN : toFloat32(digits, scale);
-    if (Number.isNaN(size)) {
+    // `digits * 10^scale` rounded to float64 and then to float32, where float64 arithmetic can tell.
+    const power = scale <= MAX_SCALE && scale >= -MAX_SCALE ? (POWERS[scale < 0 ? -scale : scale] as number) : 0;
+    const about = scale < 0 ? digits / power : digits * power;
+    const rounded = Math.fround(about);
+    // Rounding never turns an order about: what rounds alike on both sides of the doubt rounds so within it.
+    const certain = Math.fround(about * (1 - DOUBT)) === rounded && Math.fround(about * (1 + DOUBT)) === rounded;
+    if (certain && power > 0 && length <= MAX_DIGITS) scratch[count++] = first === wholeFrom ? rounded : -rounded;
+    else {
       const number = Number(bytes.toString("latin1", first, at));
       // Beyond float64; as ordinary JSON it is refused with its place.
       if (!Number.isFinite(number)) return undefined;
       scratch[count++] = number;
-    } else scratch[count++] = first === wholeFrom ? size : -size;
+    }
     if (isSpace(byte)) at = skipSpace(bytes, at);
     if (bytes[at] === CLOSE) {
-      const vector = newVector(count);
+      const vector = memory.take(count);
       vector.set(scratch.subarray(0, count));
       return vector;
     }
     if (bytes[at] !== COMMA) return undefined;
   }
   return undefined;
-}
-
-/** `digits * 10^scale` rounded to float64 and then to float32; NaN where float64 arithmetic cannot tell. */
-function toFloat32(digits: number, scale: number): number {
-  const power = POWERS[Math.abs(scale)];
-  if (power === undefined) return Number.NaN;
-  const about = scale < 0 ? digits / power : digits * power;
-  const rounded = Math.fround(about);
-  // Rounding never turns an order about: what rounds alike on both sides of the doubt rounds so within it.
-  const certain = Math.fround(about * (1 - DOUBT)) === rounded && Math.fround(about * (1 + DOUBT)) === rounded;
-  return certain ? rounded : Number.NaN;
 }
 
 function isDigit(byte: number): boolean {

@@ -1,7 +1,9 @@
 import type { IncomingMessage } from "node:http";
+import { Socket } from "node:net";
 import { errorCodes } from "fastify";
 import { slices } from "../collection/index.js";
 import { AttuneError } from "../errors/index.js";
+import { freeArray } from "../vector/index.js";
 import { bodyMemory } from "./body-memory.js";
 
 /** Memory for a body of unknown length at first. */
@@ -30,6 +32,7 @@ export async function receiveBody<T>(stream: IncomingMessage, limit: number, rea
       if (length + chunk.length > limit) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE();
       if (length + chunk.length > memory.length) memory = grown(memory, length + chunk.length);
       length += chunk.copy(memory, length);
+      if (stream.socket instanceof Socket) freeArray(chunk);
       while (slices.over) await slices.next();
       reader.read(memory.subarray(0, length));
     }

@@ -1,4 +1,4 @@
-import { metricOf, type SearchHits, TopK, tiesAscend } from "../vector/index.js";
+import { freeArray, metricOf, type SearchHits, TopK, tiesAscend } from "../vector/index.js";
 import { Bitmap } from "./bitmap.js";
 import { carryGraph } from "./carry/carry-graph.js";
 import { ExactScan } from "./exact-scan.js";
@@ -373,6 +373,7 @@ export class HnswEngine {
       this.#live.set(label);
       this.#liveCount++;
     });
+    freeArray(rows);
     mutation.done += labels.length;
     return mutation.done === mutation.labels.length;
   }

@@ -10,7 +10,8 @@ export class LabelQueue {
   #count: number;
   #cursor = 0;
   #ahead: number[] = [];
-  #aheadRows: Float32Array = new Float32Array(0);
+  #aheadRows = new Float32Array(0);
+  #some = new Float32Array(0);
   #position = 0;
 
   /** @param labels what is queued at first; the queue takes the set over */
@@ -37,7 +38,7 @@ export class LabelQueue {
     this.#count--;
   }
 
-  /** Takes the next label and its preprocessed row; undefined when the queue is empty. */
+  /** Takes the next label and its preprocessed row, valid until the next is taken; undefined when the queue is empty. */
   take(rows: RowFile): { label: number; row: Float32Array } | undefined {
     while (this.#count > 0) {
       if (this.#position >= this.#ahead.length && !this.#readAhead(rows)) continue;
@@ -52,10 +53,11 @@ export class LabelQueue {
     return undefined;
   }
 
-  /** Takes up to `limit` labels with their preprocessed rows, flat. */
+  /** Takes up to `limit` labels with their preprocessed rows, flat, valid until more are taken. */
   takeSome(rows: RowFile, limit: number): { labels: number[]; rows: Float32Array } {
     const count = Math.min(limit, this.#count);
-    const taken = { labels: [] as number[], rows: new Float32Array(count * rows.dimensions) };
+    if (this.#some.length < count * rows.dimensions) this.#some = new Float32Array(count * rows.dimensions);
+    const taken = { labels: [] as number[], rows: this.#some.subarray(0, count * rows.dimensions) };
     for (
       let next = this.take(rows);
       next !== undefined;
@@ -74,7 +76,9 @@ export class LabelQueue {
       this.#cursor = 0;
       return false;
     }
-    this.#aheadRows = rows.read(this.#ahead);
+    const needed = READ_AHEAD * rows.dimensions;
+    if (this.#aheadRows.length < needed) this.#aheadRows = new Float32Array(needed);
+    rows.read(this.#ahead, this.#aheadRows);
     return true;
   }
 }

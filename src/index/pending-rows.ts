@@ -1,4 +1,4 @@
-import type { MetricSpace, TopK } from "../vector/index.js";
+import { freeArray, type MetricSpace, type TopK } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
 import { RowDistances } from "./row-distances.js";
 
@@ -9,6 +9,7 @@ export class PendingRows {
   readonly #slotOf = new Map<number, number>();
   readonly #labels: number[] = [];
   #rows: Float32Array;
+  #taken = new Float32Array(0);
 
   constructor(dimensions: number, space: MetricSpace) {
     this.#dimensions = dimensions;
@@ -63,11 +64,14 @@ export class PendingRows {
     this.#shrink();
   }
 
-  /** Takes up to `limit` labels with their rows (flat, in a copy) out. */
+  /** Takes up to `limit` labels out, with their rows: flat, valid until more are taken. */
   take(limit: number): { labels: number[]; rows: Float32Array } {
     const first = Math.max(0, this.size - limit);
     const labels = this.#labels.slice(first);
-    const rows = this.#rows.slice(first * this.#dimensions, this.size * this.#dimensions);
+    const numbers = labels.length * this.#dimensions;
+    if (this.#taken.length < numbers) this.#taken = new Float32Array(numbers);
+    const rows = this.#taken.subarray(0, numbers);
+    rows.set(this.#rows.subarray(first * this.#dimensions, this.size * this.#dimensions));
     for (const label of labels) this.delete(label);
     return { labels, rows };
   }
@@ -84,7 +88,7 @@ export class PendingRows {
     this.#distances.compare(query, rows, this.#labels, [top], allow);
   }
 
-  /** Gives the memory of a burst back. */
+  /** Gives the memory of a burst back: the thread may be idle from now on, and collect no garbage. */
   #shrink(): void {
     if (this.#rows.length > 16 * this.#dimensions) this.#resize(16);
   }
@@ -92,6 +96,7 @@ export class PendingRows {
   #resize(slots: number): void {
     const rows = new Float32Array(slots * this.#dimensions);
     rows.set(this.#rows.subarray(0, Math.min(rows.length, this.#labels.length * this.#dimensions)));
+    freeArray(this.#rows);
     this.#rows = rows;
   }
 }

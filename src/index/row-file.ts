@@ -31,12 +31,16 @@ export class RowFile {
   /**
    * The preprocessed rows of `labels`, in their order (labels.length x dimensions, flat). Ascending labels read fastest.
    *
+   * @param into memory for them, of which they take the beginning; new where that is too small
    * @throws internal a row lies beyond the end of the file
    */
-  read(labels: ArrayLike<number>): Float32Array {
+  read(labels: ArrayLike<number>, into?: Float32Array): Float32Array {
     const { dimensions } = this;
     const rowBytes = dimensions * 4;
-    const bytes = new Uint8Array(labels.length * rowBytes);
+    const bytes =
+      into !== undefined && into.byteLength >= labels.length * rowBytes
+        ? new Uint8Array(into.buffer, into.byteOffset, labels.length * rowBytes)
+        : new Uint8Array(labels.length * rowBytes);
     for (let start = 0; start < labels.length; ) {
       const end = this.#runEnd(labels, start);
       const first = labels[start] as number;

@@ -1,6 +1,7 @@
 import type { ItemRecord } from "../../../storage/index.js";
 import type { EncoderInput } from "../../encoder/index.js";
 import { AttuneError } from "../../errors/index.js";
+import { freeArray } from "../../vector/index.js";
 import { type CollectionState, SEQUENCE_KEY } from "../collection-state.js";
 import type { EmbeddingSpace } from "../generations/embedding-space.js";
 import { slices } from "../slices.js";
@@ -84,7 +85,9 @@ export class ItemWriter {
     if (added.length === 0) return;
     while (slices.over) await slices.next();
     const { active } = state;
-    await active.writeRows(added, await this.embeddings(added, changes, active.space));
+    const rows = await this.embeddings(added, changes, active.space);
+    await active.writeRows(added, rows);
+    freeArray(rows);
     if (state.storage.durability === "fsync") await active.space.rows.sync();
   }
 
