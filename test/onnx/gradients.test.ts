@@ -256,6 +256,16 @@ describe("gradients equal central finite differences", () => {
       build: (graph, [x]) => graph.gather(x!, graph.constant([0, 2, 2], "int32")),
     });
   }
+  for (const rows of [4, 70]) {
+    check(`Gather of neighbouring ones of ${rows} rows`, "Gather", {
+      parameters: [{ shape: [rows, 3] }],
+      build: (graph, [x]) => graph.gather(x!, [1, 2]),
+    });
+  }
+  check("Gather of neighbouring columns", "Gather", {
+    parameters: [{ shape: [2, 4] }],
+    build: (graph, [x]) => graph.gather(x!, [1, 2, 3], 1),
+  });
   check("Gather from a large table of no width", "Gather", {
     parameters: [{ shape: [70] }],
     build: (graph, [x]) => graph.gather(x!, positions(graph, [0, 69, 0, -2])),

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { stackBatches } from "../../src/training/batches/batch.js";
 import { BatchSampler } from "../../src/training/batches/batch-sampler.js";
 import { FeedbackGraph } from "../../src/training/feedback/feedback-graph.js";
 import { restrictLines, trainingLines } from "../../src/training/feedback/training-lines.js";
@@ -52,14 +51,6 @@ test("batches hold few lines of a component, each item once, and no negative fro
           );
         for (const [j, item] of items.entries()) assert.equal(line[j], component[item] === component[anchor] ? 0 : 1);
       });
-      const padded = stackBatches([{ items, anchors, positives, negatives }], 8, 24);
-      for (let i = 0; i < 8; i++) {
-        for (let j = 0; j < 24; j++) {
-          const expected = i < anchors.length && j < width ? negatives[i * width + j] : 0;
-          assert.equal(padded.negatives[i * 24 + j], expected);
-        }
-      }
-      assert.ok(padded.items.subarray(width).every((item) => item === -1));
     }
   }
 });

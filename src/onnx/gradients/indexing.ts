@@ -21,6 +21,8 @@ const gather: GradientRule = (context: GradientContext) => {
   const [x, indices] = [context.input(0), context.input(1)];
   const axis = context.axis(0, x.shape.length);
   const [rows, ...row] = x.shape;
+  const first = startOfRun(context, indices);
+  if (first !== undefined) return [() => padded(context, [axis], [first]), undefined];
   const positionsOf = () => graph.reshape(indices.dtype === "int64" ? indices : graph.cast(indices, "int64"), [-1]);
   if (axis === 0 && typeof rows === "number" && isKnown(row)) {
     return [adding((sum) => tableGradient(context, positionsOf(), rows, row, sum)), undefined];
@@ -64,6 +66,13 @@ function tableGradient(
   // Both count the picked elements, though they were computed in different ways.
   const named = graph.withShape(graph.reshape(elements, [-1]), flat.shape);
   return graph.reshape(graph.scatterElements(before, named, flat, { reduction: "add" }), [rows, ...row]);
+}
+
+/** Where neighbouring positions, known while building, begin: what they pick is a slice. */
+function startOfRun({ graph }: GradientContext, indices: Value): number | undefined {
+  const positions = indices.shape.length === 1 ? Array.from(graph.dataOf(indices)?.data ?? [], Number) : [];
+  const [first = -1] = positions;
+  return first >= 0 && positions.every((position, i) => position === first + i) ? first : undefined;
 }
 
 const gatherElements: GradientRule = (context: GradientContext) => {

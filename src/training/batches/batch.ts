@@ -47,27 +47,3 @@ export function batchOf(graph: FeedbackGraph, lines: readonly BatchLine[]): Batc
   const rowsOf = (name: "anchor" | "positive") => Int32Array.from(lines, (line) => rowOf.get(line[name]) ?? -1);
   return { items, anchors: rowsOf("anchor"), positives: rowsOf("positive"), negatives };
 }
-
-/**
- * Batches one after the other, each with a given number of anchors and rows, for steps of fixed shapes: filling rows hold no item, and
- * filling anchors have no negative, which leaves them out. Of k batches: `items` k x rows, `anchors` and `positives` k x anchors,
- * `negatives` k x anchors x rows.
- */
-export function stackBatches(batches: readonly Batch[], anchors: number, rows: number): Batch {
-  const stack: Batch = {
-    items: new Int32Array(batches.length * rows).fill(-1),
-    anchors: new Int32Array(batches.length * anchors),
-    positives: new Int32Array(batches.length * anchors),
-    negatives: new Float32Array(batches.length * anchors * rows),
-  };
-  batches.forEach((batch, k) => {
-    stack.items.set(batch.items, k * rows);
-    stack.anchors.set(batch.anchors, k * anchors);
-    stack.positives.set(batch.positives, k * anchors);
-    const width = batch.items.length;
-    for (let at = 0; at < batch.anchors.length; at++) {
-      stack.negatives.set(batch.negatives.subarray(at * width, (at + 1) * width), (k * anchors + at) * rows);
-    }
-  });
-  return stack;
-}

@@ -105,18 +105,18 @@ interface Near {
 
 /**
  * How many values are closer than a target, and how many are not farther. What is no number counts as closer: it must never make a rank
- * look good. A plain loop over a typed array: this is where judging spends its JavaScript time, nearly all of it on what is farther.
+ * look good. A plain loop over a typed array that adds comparisons up, as judging spends its JavaScript time here: where values lie to
+ * either side of a target, a loop that branches takes two to four times as long.
  */
 function countNear(values: Float32Array, { above, below }: Bounds): Near {
-  let closer = 0;
-  let notFarther = 0;
+  let farther = 0;
+  let notCloser = 0;
   for (let i = 0; i < values.length; i++) {
     const value = values[i] as number;
-    if (value < below) continue;
-    notFarther++;
-    if (!(value <= above)) closer++;
+    farther += Number(value < below);
+    notCloser += Number(value <= above);
   }
-  return { closer, notFarther };
+  return { closer: values.length - notCloser, notFarther: values.length - farther };
 }
 
 /** The same of the values at some positions only. */

@@ -1,16 +1,17 @@
 import { HeldTensor, openSession, type Session, type Tensor } from "../../runtime/index.js";
-import { type Batch, stackBatches } from "../batches/batch.js";
+import type { Batch } from "../batches/batch.js";
 import { floats, tensor } from "../engines/engine.js";
 import { LOSSES } from "../losses/index.js";
 import { adamWFactors } from "../optimizer/adam-w.js";
 import type { BaseRows } from "../rows/base-rows.js";
 import { identityWeights } from "./head.js";
 import { type HeadTrainer, type HeadTrainerOptions, type HeadTraining, rowCapacity } from "./head-trainer.js";
+import { rowsByRole } from "./rows-by-role.js";
 import { STATE, stepModel, stepsModel } from "./step-graph.js";
 
 const HELD = Object.values(STATE);
 
-/** Bytes of rows that go through the runtime in one run. */
+/** Bytes of rows that one run picks. */
 const RUN_BYTES = 4 * 1024 * 1024;
 
 /** Steps of one run on the CPU. Other providers make one: none was seen to keep the state of several steps on its device. */
@@ -22,8 +23,6 @@ export function stepsOfRun({ dimensions, batchSize, provider }: HeadTrainerOptio
 export class OnnxHeadTrainer implements HeadTrainer {
   readonly options: HeadTrainerOptions;
   readonly #session: Session;
-  /** The rows of the batches at hand: made once, since a fresh block for every run keeps the garbage collector busy. */
-  #rows: Float32Array | undefined;
 
   private constructor(options: HeadTrainerOptions, session: Session) {
     this.options = options;
@@ -33,7 +32,7 @@ export class OnnxHeadTrainer implements HeadTrainer {
   static async open(options: HeadTrainerOptions): Promise<OnnxHeadTrainer> {
     const { dimensions, batchSize, metric, provider, threads, batchNegatives, recipe } = options;
     const loss = LOSSES[recipe.loss];
-    const graph = { dimensions, batchSize, rows: rowCapacity(batchSize), metric, loss, batchNegatives };
+    const graph = { dimensions, batchSize, metric, loss, batchNegatives };
     const model = stepsOfRun(options) > 1 ? stepsModel(graph) : stepModel(graph);
     return new OnnxHeadTrainer(options, await openSession(model, { provider, threads, hold: HELD }));
   }
@@ -47,9 +46,7 @@ export class OnnxHeadTrainer implements HeadTrainer {
   }
 
   start(weights: Float32Array): HeadTraining {
-    const { batchSize, dimensions } = this.options;
-    this.#rows ??= new Float32Array(this.stepsAtOnce * rowCapacity(batchSize) * dimensions);
-    return new OnnxHeadTraining(this.options, this.#session, this.#rows, weights);
+    return new OnnxHeadTraining(this.options, this.#session, weights);
   }
 
   async close(): Promise<void> {
@@ -61,14 +58,12 @@ export class OnnxHeadTrainer implements HeadTrainer {
 class OnnxHeadTraining implements HeadTraining {
   readonly #options: HeadTrainerOptions;
   readonly #session: Session;
-  readonly #rows: Float32Array;
   #state: Record<keyof typeof STATE, Tensor | HeldTensor>;
   #steps = 0;
 
-  constructor(options: HeadTrainerOptions, session: Session, rows: Float32Array, weights: Float32Array) {
+  constructor(options: HeadTrainerOptions, session: Session, weights: Float32Array) {
     this.#options = options;
     this.#session = session;
-    this.#rows = rows;
     const d = options.dimensions;
     const identity = identityWeights(d);
     const deviation = weights.map((weight, i) => weight - (identity[i] as number));
@@ -103,22 +98,16 @@ class OnnxHeadTraining implements HeadTraining {
 
   async #run(batches: readonly Batch[], base: BaseRows): Promise<Float32Array> {
     const { dimensions: d, batchSize: n, recipe, identityPenalty } = this.#options;
-    const capacity = rowCapacity(n);
-    const { items, anchors, positives, negatives } = stackBatches(batches, n, capacity);
-    const rows = this.#rows.subarray(0, items.length * d);
-    items.forEach((item, row) => {
-      if (item < 0) rows.fill(0, row * d, (row + 1) * d);
-      else base.readRow(item, rows, row);
-    });
+    const { items, negatives } = rowsByRole(batches, n);
+    const { table, places } = this.#tableOf(items, base);
     const factors = batches.map((_, i) => adamWFactors(this.#steps + i + 1, recipe.learningRate, identityPenalty));
     // A model of one step has no dimension for the steps.
     const lead = stepsOfRun(this.#options) > 1 ? [batches.length] : [];
     const feeds = {
       ...this.#state,
-      rows: tensor(rows, [...lead, capacity, d]),
-      anchors: positions(anchors, [...lead, n]),
-      positives: positions(positives, [...lead, n]),
-      negatives: tensor(negatives, [...lead, n, capacity]),
+      table: tensor(table, [table.length / d, d]),
+      items: { dtype: "int32" as const, shape: [...lead, rowCapacity(n)], data: places as Int32Array<ArrayBuffer> },
+      negatives: tensor(negatives, [...lead, n, rowCapacity(n)]),
       margin: scalar(recipe.margin),
       temperature: scalar(recipe.temperature),
       stepSize: tensor(
@@ -140,12 +129,21 @@ class OnnxHeadTraining implements HeadTraining {
     this.#steps += batches.length;
     return floats(tensors, "loss");
   }
+
+  /** Rows of base, and where in them those of the items are. A CPU is fed all that were read so far as they lie, a device a batch's own. */
+  #tableOf(items: Int32Array, base: BaseRows): { table: Float32Array; places: Int32Array } {
+    if (this.#options.provider === "cpu") {
+      const places = base.table.places(items);
+      return { table: base.table.rows, places };
+    }
+    const table = new Float32Array(items.length * this.#options.dimensions);
+    items.forEach((item, row) => {
+      if (item >= 0) base.readRow(item, table, row);
+    });
+    return { table, places: Int32Array.from(items.keys()) };
+  }
 }
 
 function scalar(value: number): Tensor {
   return tensor(Float32Array.of(value), []);
-}
-
-function positions(rows: Int32Array, shape: number[]): Tensor {
-  return { dtype: "int32", shape, data: rows as Int32Array<ArrayBuffer> };
 }

@@ -50,13 +50,12 @@ function workBytes(context: HeadContext): number {
   return heads + (lanes === 1 ? lane : lanes * (LANE_BYTES + lane) + judging);
 }
 
-/** Weights, gradient and moments before and after a step, rows and distances of a batch; the batches of a run. */
+/** Weights, gradient and moments before and after a step, rows and distances of a batch; the negatives of a run. */
 function stepBytes({ task, trainers }: HeadContext): number {
   const anchors = trainers[0]?.options.batchSize ?? 1;
   const rows = rowCapacity(anchors);
-  const batch = rows * (task.dimensions + anchors);
-  const run = (trainers[0]?.stepsAtOnce ?? 1) * batch;
-  return FLOAT_BYTES * (ARENA * (8 * task.dimensions ** 2 + rows * (6 * task.dimensions + 4 * anchors)) + run);
+  const run = (trainers[0]?.stepsAtOnce ?? 1) * rows * anchors;
+  return FLOAT_BYTES * (ARENA * (8 * task.dimensions ** 2 + rows * (7 * task.dimensions + 4 * anchors)) + run);
 }
 
 /** A block of the collection against every judged anchor, and what was handed out before it and nobody has collected yet. */

@@ -4,13 +4,12 @@ import { graphOperations } from "../engines/graph-operations.js";
 import { batchLoss, type LossDefinition } from "../losses/index.js";
 import { adamWStep } from "../optimizer/adam-w.js";
 import type { FineTuneOptions } from "../task/options.js";
+import { rowCapacity } from "./head-trainer.js";
 
 export interface StepGraphOptions {
   dimensions: number;
   /** Anchors of a batch, n. */
   batchSize: number;
-  /** Rows of a batch, R. */
-  rows: number;
   metric: Metric;
   loss: LossDefinition;
   batchNegatives: FineTuneOptions["batchNegatives"];
@@ -22,7 +21,7 @@ export interface StepGraphOptions {
  * The head is I + deviation, and the deviation is what is trained: it starts at 0, the identity, and AdamW's decay
  * pulls it back there, so the decay is the penalty on the distance from the identity.
  *
- * In: `rows` (R, d), base vectors; `anchors` and `positives` (n, int32) and `negatives` (n, R), see `Batch`;
+ * In: `table` (t, d), base vectors; `items` (R, int32), the batch's rows of it, and `negatives` (n, R): see `RowsByRole`;
  * `deviation`, `mean`, `variance` (d, d); scalars `margin`, `temperature`, `stepSize`, `epsilon`, `keep` (see `adamWFactors`).
  * Out: `loss` (scalar), `nextDeviation`, `nextMean`, `nextVariance` (d, d).
  */
@@ -33,11 +32,11 @@ export function stepModel(options: StepGraphOptions): Uint8Array {
 /** What a step changes, and the outputs that hold it afterwards. */
 export const STATE = { deviation: "nextDeviation", mean: "nextMean", variance: "nextVariance" } as const;
 /** Inputs that each step has its own of. */
-const OF_EACH_STEP = ["rows", "anchors", "positives", "negatives", "stepSize", "epsilon"];
+const OF_EACH_STEP = ["items", "negatives", "stepSize", "epsilon"];
 
 /**
- * Several steps as one model, the same bits as one after the other: `rows`, `anchors`, `positives`, `negatives`, `stepSize`, `epsilon` and
- * `loss` have one more dimension in front, the steps. Handing the state out and in again for each step took a fifth of the step's time,
+ * Several steps as one model, the same bits as one after the other: `items`, `negatives`, `stepSize`, `epsilon` and `loss` have one more
+ * dimension in front, the steps. Handing the state out and in again for each step took a fifth of the step's time,
  * and the garbage collector's time on top.
  */
 export function stepsModel(options: StepGraphOptions): Uint8Array {
@@ -45,11 +44,17 @@ export function stepsModel(options: StepGraphOptions): Uint8Array {
 }
 
 function step(options: StepGraphOptions): ModelProto {
-  const { dimensions: d, batchSize: n, rows: count, metric, loss, batchNegatives } = options;
+  const { dimensions: d, batchSize: n, metric, loss, batchNegatives } = options;
   const graph = new GraphBuilder("head_training_step");
   const ops = graphOperations(graph);
   const scalar = (name: string) => graph.input(name, "float32", []);
-  const base = graph.input("rows", "float32", [count, d]);
+  const rows = rowCapacity(n);
+  const base = ops.gatherRows(graph.input("table", "float32", ["t", d]), graph.input("items", "int32", [rows]));
+  const run = (first: number) =>
+    graph.constant(
+      Array.from({ length: n }, (_, i) => first + i),
+      "int32",
+    );
   const state = {
     parameter: graph.input("deviation", "float32", [d, d]),
     mean: graph.input("mean", "float32", [d, d]),
@@ -57,9 +62,9 @@ function step(options: StepGraphOptions): ModelProto {
   };
   const batch = {
     rows: ops.add(base, ops.matMul(base, state.parameter)),
-    anchors: graph.input("anchors", "int32", [n]),
-    positives: graph.input("positives", "int32", [n]),
-    negatives: graph.input("negatives", "float32", [n, count]),
+    anchors: run(0),
+    positives: run(n),
+    negatives: graph.input("negatives", "float32", [n, rows]),
   };
   const settings = { metric, margin: scalar("margin"), temperature: scalar("temperature"), batchNegatives };
   const value = batchLoss(ops, loss, batch, settings);

@@ -2,9 +2,10 @@ import type { Metric } from "../../vector/metric.js";
 import { metricOf } from "../../vector/metric.js";
 import type { Random } from "../../vector/random.js";
 import type { RowSource } from "./row-files.js";
+import { RowTable } from "./row-table.js";
 
 const SCALE_SAMPLE = 512;
-const CACHE_BYTES = 128 * 1024 * 1024;
+const TABLE_BYTES = 128 * 1024 * 1024;
 
 /**
  * The base vectors of everything feedback can name: items (positions 0 to L - 1), then extra rows, prepared for training.
@@ -21,8 +22,8 @@ export class BaseRows implements RowSource {
   readonly scale: number;
   readonly #extra: RowSource;
   readonly #shift: Float32Array | undefined;
-  /** Rows read before, by item: training reads the same few again and again. */
-  readonly #cache = new Map<number, Float32Array>();
+  /** Rows of items that were asked for one by one. */
+  readonly table: RowTable;
 
   constructor(items: RowSource, extra: RowSource, dimensions: number, metric: Metric, random: Random) {
     this.items = items;
@@ -30,6 +31,7 @@ export class BaseRows implements RowSource {
     this.dimensions = dimensions;
     this.metric = metric;
     this.scale = 1;
+    this.table = new RowTable((item, target, at) => this.read(item, 1, target, at), dimensions, TABLE_BYTES);
     if (metric === "cosine" || items.count === 0) return;
     const sample = sampleRows(items, dimensions, SCALE_SAMPLE, random);
     this.#shift = meanRow(sample.rows, dimensions);
@@ -57,13 +59,7 @@ export class BaseRows implements RowSource {
 
   /** Copies the prepared row of one item into `target` at row `at`. */
   readRow(item: number, target: Float32Array, at: number): void {
-    let row = this.#cache.get(item);
-    if (row === undefined) {
-      row = new Float32Array(this.dimensions);
-      this.read(item, 1, row);
-      if (this.#cache.size * this.dimensions * 4 < CACHE_BYTES) this.#cache.set(item, row);
-    }
-    target.set(row, at * this.dimensions);
+    this.table.copy(item, target, at);
   }
 
   /** Prepared rows of the items of a list, one after the other. */
