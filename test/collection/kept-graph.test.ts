@@ -3,6 +3,8 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { CollectionState } from "../../src/collection/collection-state.js";
+import { EarlyRecall } from "../../src/collection/generations/early-recall.js";
 import { chooseBreadth } from "../../src/collection/generations/search-breadth.js";
 import type { Collection, Database } from "../../src/collection/index.js";
 import { Random } from "../../src/vector/index.js";
@@ -123,6 +125,51 @@ test("a fine-tune goes live on the kept graph, and a new one takes its place", a
   assert.equal(back.status, "promoted");
   assert.equal(back.index, undefined);
   assert.equal((await indexOf(things)).provisional, false);
+});
+
+test("what is saved of a generation that changed nothing is not written again when another takes its place", async (t) => {
+  const { random, data, database, things } = await prepared(t);
+  const saved = (generation: number) => readdirSync(snapshotDirectory(database, generation)).sort();
+  const activate = async (generation: number) => {
+    const { id } = await things.activate(generation);
+    assert.equal((await ended(things, id)).status, "promoted");
+  };
+  assert.equal((await ended(things, (await things.startFineTune(QUICK)).id)).status, "promoted");
+  await settled(things);
+  // A job begins when the one before has retired what served until then.
+  await activate(0);
+  await activate(1);
+  const before = [saved(0), saved(1)];
+  await activate(0);
+  await activate(1);
+  assert.deepEqual([saved(0), saved(1)], before);
+  await things.upsert(learnable(random, 3).vectors.map((vector, i) => ({ id: `late-${i}`, vector })));
+  await activate(0);
+  await activate(1);
+  const after = [saved(0), saved(1)];
+  assert.notDeepEqual(after[1], before[1], "what was written since is saved");
+  await assertComplete(things, data.vectors[0]!);
+});
+
+test("recall is measured beside the training, and again at the switch where something else serves by then", async (t) => {
+  const { things } = await prepared(t);
+  const { state } = things as unknown as { state: CollectionState };
+  const options = { threads: 1, niceness: 0, signal: new AbortController().signal };
+  const early = EarlyRecall.begin(state, options);
+  const recall = await early.taken(state);
+  assert.ok(recall !== undefined && recall > 0.8 && recall <= 1, `recall ${recall}`);
+  assert.equal(await EarlyRecall.begin(state, options).taken(state), recall);
+  const { active, settings } = state;
+  const wider = { ...settings, index: { ...settings.index, efSearch: settings.index.efSearch + 1 } };
+  assert.equal(await early.taken({ ...state, settings: wider }), undefined);
+  const other = Object.assign(Object.create(active) as typeof active, { number: active.number + 1 });
+  assert.equal(await early.taken({ ...state, active: other }), undefined);
+
+  const stopped = EarlyRecall.begin(state, options);
+  await stopped.stop();
+  assert.equal(await stopped.taken(state), undefined, "what is stopped measures nothing");
+  const job = await ended(things, (await things.startFineTune(QUICK)).id);
+  assert.deepEqual([job.index?.kept, job.index?.recallBefore], [true, recall]);
 });
 
 test("writes and deletes while a graph is provisional and while it is replaced are all there afterwards", async (t) => {

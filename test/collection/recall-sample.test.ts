@@ -23,7 +23,7 @@ for (const metric of ["cosine", "euclidean"] as const) {
     await rows.write(labels, vectors);
     const source = { rows, labels, rules: { dimensions: DIMENSIONS, metric } };
     // No more items than a sample has: every item is asked for.
-    const sample = await RecallSample.draw(source, 1, new AbortController().signal);
+    const sample = await RecallSample.draw(source, { threads: 1, signal: new AbortController().signal });
     const indexOf = async (held: Uint32Array) => {
       const live = { labels: held, sequences: new Float64Array(held.length) };
       const index = await openExactIndex({ rows: { path: rows.path, dimensions: DIMENSIONS }, metric, live });
@@ -61,7 +61,7 @@ test("what has found all its nearest is not asked again with a wider search, and
   t.after(() => index.close());
   await index.drain();
   const source = { rows, labels, rules: { dimensions, metric: "cosine" as const } };
-  const sample = await RecallSample.draw(source, 1, new AbortController().signal);
+  const sample = await RecallSample.draw(source, { threads: 1, signal: new AbortController().signal });
   let asked = 0;
   const counted = Object.assign(Object.create(index) as typeof index, {
     search: (queries: Float32Array, number: number, options: SearchOptions) => {

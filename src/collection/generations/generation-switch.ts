@@ -11,6 +11,7 @@ import type { ItemWriter } from "../items/item-writer.js";
 import type { LabelAllocator } from "../items/label-allocator.js";
 import type { JobBook } from "../jobs/job-book.js";
 import type { JobReport } from "../jobs/job-report.js";
+import type { EarlyRecall } from "./early-recall.js";
 import { releaseWhileActive } from "./generation-index.js";
 import type { IndexRebuild } from "./index-rebuild.js";
 import type { LiveGeneration } from "./live-generation.js";
@@ -29,6 +30,8 @@ export interface SwitchParts {
   threads: number;
   /** Work beside the server's own is this much less urgent. */
   niceness: number;
+  /** What the index that serves finds, where that was measured before. */
+  early?: EarlyRecall;
 }
 
 /**
@@ -59,7 +62,7 @@ async function replaceActive(
   report: JobReport,
   signal: AbortSignal,
 ): Promise<void> {
-  const { state, labels, threads, niceness } = parts;
+  const { state, labels, threads, niceness, early } = parts;
   const embedded = { at: 0 };
   let prepared: PreparedIndex | undefined;
   await saveForKeeping(state);
@@ -77,7 +80,7 @@ async function replaceActive(
       report.progress("indexing", { done: 0, total: 0, unit: "items" });
       const onProgress = (progress: { done: number; total: number }) =>
         report.progress("indexing", { ...progress, unit: "items" });
-      prepared = await prepareIndex(options, rows, { stored, state, threads, niceness, signal, onProgress });
+      prepared = await prepareIndex(options, rows, { stored, state, threads, niceness, early, signal, onProgress });
       return prepared;
     },
   });

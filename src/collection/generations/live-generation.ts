@@ -142,10 +142,11 @@ export class LiveGeneration {
     this.sequence = now;
   }
 
-  /** Writes rows and index to disk as they are at `this.sequence`. */
+  /** Writes rows and index to disk as they are at `this.sequence`, where that is not what lies there. */
   async checkpoint(): Promise<void> {
-    const sequence = this.sequence;
+    const { sequence } = this;
     await this.rows.sync();
+    if (sequence === this.checkpointed && this.unbuilt === 0) return;
     const { lag } = await this.index.status();
     await this.index.snapshot(sequence);
     this.checkpointed = sequence;

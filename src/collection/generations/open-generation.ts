@@ -33,28 +33,36 @@ export async function openGeneration(
   const ownSpace = scope === "encoder";
   const space = ownSpace ? await openTunedSpace(stored, parts, options.active) : parts.base;
   let rows = space.rows;
-  let head: Head | undefined;
+  let head: Promise<Head> | undefined;
+  let opened: OpenedIndex | undefined;
   try {
     if (ownSpace && options.active) await space.restore(space.lost());
     if (scope === "head") {
       rows = await VectorFile.open(generationVectorsFile(directory, number), rules.dimensions);
-      head = await Head.open(headFile(directory, number), rules.dimensions, options.threads);
+      // Its thread starts beside the index's, unless something has to be embedded first.
+      head = Head.open(headFile(directory, number), rules.dimensions, options.threads);
+      head.catch(() => {});
     }
     // Taken in one turn of the event loop, so that they belong together.
     const items = table.snapshot();
     const sequence = parts.sequence;
     const changed = table.changedSince(stored.rowsSequence);
     await space.fill(sequence, options.onEmbedded);
-    await applyHead(head, space.withRows(changed), space.rows, rows, options.onEmbedded);
+    const lacking = space.withRows(changed);
+    if (lacking.length > 0) await applyHead(await head, lacking, space.rows, rows, options.onEmbedded);
     const labels = space.withRows(items.labels);
     const live = { labels, sequences: items.sequences.slice(0, labels.length) };
     const { onCompacted, openIndex = (index) => openSaved(index, stored) } = options;
     const index = indexOptions(number, rows, live, { ...parts, sequence });
-    const opened = await openIndex({ ...index, onCompacted }, rows);
-    return new LiveGeneration({ number, space, ownSpace, head, rows, opened, labels, sequence });
+    opened = await openIndex({ ...index, onCompacted }, rows);
+    return new LiveGeneration({ number, space, ownSpace, head: await head, rows, opened, labels, sequence });
   } catch (error) {
-    // The threads of head and encoder would keep the process alive.
-    await head?.close();
+    // The threads of index, head and encoder would keep the process alive.
+    await opened?.index.close();
+    await head?.then(
+      (open) => open.close(),
+      () => {},
+    );
     if (rows !== space.rows) await rows.close();
     if (ownSpace) await space.close();
     throw error;

@@ -5,6 +5,7 @@ import { indexDirectory, type VectorFile } from "../../../storage/index.js";
 import { type HnswIndexOptions, openHnswIndex, type VectorIndex } from "../../index/index.js";
 import type { CollectionState, StoredGeneration } from "../collection-state.js";
 import { buildIndex, drainUnless } from "./build-index.js";
+import { type EarlyRecall, efSearchOf } from "./early-recall.js";
 import { indexIdentity, type OpenedIndex } from "./generation-index.js";
 import { RecallSample } from "./recall-sample.js";
 import { chooseBreadth } from "./search-breadth.js";
@@ -23,6 +24,8 @@ export interface Preparation {
   /** Of a thread that builds an index. */
   niceness: number;
   signal: AbortSignal;
+  /** What the index that serves finds, measured before. */
+  early?: EarlyRecall;
   onProgress(progress: { done: number; total: number }): void;
 }
 
@@ -33,13 +36,19 @@ export interface PreparedIndex extends OpenedIndex {
 
 type Kept = { opened: OpenedIndex; outcome: IndexSwitch } | { outcome: IndexSwitch };
 
+/** Whether the graph of the active index is kept at a switch, if it can be: of a small one there is nothing to gain. */
+export function isWorthKeeping({ table }: Pick<CollectionState, "table">): boolean {
+  return table.count > LITTLE;
+}
+
 /**
  * Saves the active index, where there is much that its snapshot lacks, so that its graph can be kept. To be called before it is looked at
  * what the next index is to hold: a label that is used again between the two would have the links of another item.
  */
-export async function saveForKeeping({ active, table, log, record }: CollectionState): Promise<void> {
+export async function saveForKeeping(state: CollectionState): Promise<void> {
+  const { active, log, record } = state;
   const lacking = active.sequence - active.checkpointed + active.unbuilt;
-  if (table.count <= LITTLE || lacking <= BEHIND) return;
+  if (!isWorthKeeping(state) || lacking <= BEHIND) return;
   try {
     await active.use(() => active.checkpoint());
   } catch (error) {
@@ -128,18 +137,19 @@ interface Samples {
   after: RecallSample;
 }
 
-/** What the index that serves finds is found out while what the next one is to find is computed. */
+/** What the index that serves finds is found out, where it is not known, while what the next one is to find is computed. */
 async function drawSamples(
   { live: { labels } }: HnswIndexOptions,
   rows: VectorFile,
-  { state: { active, rules, settings }, threads }: Preparation,
+  { state, early, threads }: Preparation,
   signal: AbortSignal,
 ): Promise<Samples> {
-  const before = await RecallSample.draw({ rows: active.rows, labels, rules }, threads, signal);
-  const [recallBefore, after] = await Promise.all([
-    before.recallIn(active.index, active.widened(settings.index.efSearch)),
-    RecallSample.draw({ rows, labels, rules }, threads, signal),
-  ]);
+  const { active, rules } = state;
+  const draw = (rows: VectorFile) => RecallSample.draw({ rows, labels, rules }, { threads, signal });
+  const known = await early?.taken(state);
+  if (known !== undefined) return { recallBefore: known, after: await draw(rows) };
+  const before = await draw(active.rows);
+  const [recallBefore, after] = await Promise.all([before.recallIn(active.index, efSearchOf(state)), draw(rows)]);
   return { recallBefore, after };
 }
 

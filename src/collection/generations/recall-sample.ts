@@ -15,6 +15,14 @@ const BLOCK = 1024;
 /** Distances in float32 and float64 differ by less than this (relative, and absolute near 0). */
 const ROUNDING = 1e-5;
 
+export interface DrawOptions {
+  /** Of the products. */
+  threads: number;
+  /** Of these threads. @default 0 */
+  niceness?: number;
+  signal: AbortSignal;
+}
+
 /** Where the vectors of some labels are. */
 export interface SampledRows {
   rows: VectorFile;
@@ -35,7 +43,7 @@ export class RecallSample {
   ) {}
 
   /** Draws the same items from the same labels. Reads every row once; products are computed by ONNX Runtime in a thread of its own. */
-  static async draw(source: SampledRows, threads: number, signal: AbortSignal): Promise<RecallSample> {
+  static async draw(source: SampledRows, options: DrawOptions): Promise<RecallSample> {
     const { rows, labels, rules } = source;
     const { dimensions } = rules;
     const space = metricOf(rules.metric);
@@ -47,7 +55,7 @@ export class RecallSample {
     });
     const queries = await rows.read(sample);
     space.preprocess(queries, dimensions);
-    const nearest = await nearestOf(queries, source, threads, signal);
+    const nearest = await nearestOf(queries, source, options);
     // Each item finds itself; that is no merit of an index.
     const others = nearest.map((found, i) => found.filter((label) => label !== sample[i]).slice(0, K));
     const farthest = await rows.read(others.map((found, i) => found.at(-1) ?? sample[i] ?? 0));
@@ -109,12 +117,11 @@ export class RecallSample {
 async function nearestOf(
   queries: Float32Array,
   { rows, labels, rules }: SampledRows,
-  threads: number,
-  signal: AbortSignal,
+  { signal, ...threads }: DrawOptions,
 ): Promise<number[][]> {
   const { dimensions, metric } = rules;
   const tops = Array.from({ length: queries.length / dimensions }, () => new TopK(K + 1));
-  const session = await openWorkerSession(closenessModel(dimensions, metric, false), { provider: "cpu", threads });
+  const session = await openWorkerSession(closenessModel(dimensions, metric, false), { provider: "cpu", ...threads });
   try {
     const blockAt = (first: number) => labels.subarray(first, first + BLOCK);
     let ahead = rows.read(blockAt(0));

@@ -14,8 +14,10 @@ import type { ProviderChoice } from "../../runtime/index.js";
 import { type FineTuneResult, type FineTuneTask, spawnFineTune } from "../../training/index.js";
 import { type CollectionState, changeRecord, type StoredGeneration, type StoredJob } from "../collection-state.js";
 import type { FeedbackStore } from "../feedback/feedback-store.js";
+import { EarlyRecall } from "../generations/early-recall.js";
 import { modelFile } from "../generations/generation-files.js";
 import { collectGenerations, type SwitchParts, switchTo } from "../generations/generation-switch.js";
+import { isWorthKeeping } from "../generations/prepare-index.js";
 import { assertFresh, takeSnapshot } from "./fine-tune-snapshot.js";
 import { type FineTuneSnapshot, readResult, readSnapshot, writeResult } from "./job-folder.js";
 import type { JobReport } from "./job-report.js";
@@ -41,29 +43,47 @@ export async function runFineTuneJob(
   report: JobReport,
   signal: AbortSignal,
 ): Promise<void> {
-  const { state, jobs } = parts;
+  const { state } = parts;
   const folder = jobDirectory(state.directory, job.number);
   report.progress("training", { done: 0, total: 0, unit: "steps" });
   const kept = await readSnapshot(folder);
   // An activation may have come first.
   if (kept !== undefined) await assertFresh(kept, job, state);
   const snapshot = kept ?? (await prepare(folder, job, parts, report, signal));
-  const result = (await readResult(folder)) ?? (await train(folder, snapshot, job, parts, report, signal));
-  const { trainingMs, evaluatingMs, reEmbeddingMs } = result.timings;
-  report.measured({ trainingMs, evaluatingMs, reEmbeddingMs });
-  const shown = await reportOf(result, snapshot, folder, state.record.name);
+  const early = beginEarly(job, parts, signal);
+  try {
+    const result = (await readResult(folder)) ?? (await train(folder, snapshot, job, parts, report, signal));
+    const { trainingMs, evaluatingMs, reEmbeddingMs } = result.timings;
+    report.measured({ trainingMs, evaluatingMs, reEmbeddingMs });
+    await conclude(result, snapshot, job, { ...parts, ...(early === undefined ? {} : { early }) }, report, signal);
+  } finally {
+    await early?.stop();
+  }
+}
+
+/** For a head, whose training takes seconds; an encoder's takes so long that what was measured would be old. */
+function beginEarly({ options }: StoredJob, { state, niceness }: FineTuneParts, signal: AbortSignal) {
+  const { scope = "head", promote, dryRun = false } = options;
+  const goesLive = scope === "head" && promote !== "never" && !dryRun && isWorthKeeping(state);
+  return goesLive ? EarlyRecall.begin(state, { threads: 1, niceness, signal }) : undefined;
+}
+
+async function conclude(
+  result: FineTuneResult,
+  snapshot: FineTuneSnapshot,
+  job: StoredJob,
+  parts: FineTuneParts,
+  report: JobReport,
+  signal: AbortSignal,
+): Promise<void> {
+  const { state, jobs } = parts;
+  const shown = await reportOf(result, snapshot, jobDirectory(state.directory, job.number), state.record.name);
   await jobs.change(job.number, shown);
   const { promote, dryRun = false } = job.options;
   if (!dryRun && (result.outcome === "passed" || promote === "always") && result.written) {
     signal.throwIfAborted();
-    await adopt(
-      snapshot.task,
-      { ...shown, loss: result.recipe.loss, sequence: snapshot.sequence },
-      job,
-      parts,
-      report,
-      signal,
-    );
+    const adopted = { ...shown, loss: result.recipe.loss, sequence: snapshot.sequence };
+    await adopt(snapshot.task, adopted, job, parts, report, signal);
   } else if (dryRun && result.outcome === "passed") {
     await jobs.change(job.number, { status: "ready", timings: report.done() });
   } else {
