@@ -1,9 +1,12 @@
+import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { type Static, type TSchema, Type } from "typebox";
 import { AttuneError } from "../errors/index.js";
 import { decodeFloat32, viewFloat32 } from "../vector/index.js";
 import { parseJson } from "./json.js";
 import { validationProblem } from "./problem.js";
+import { receiveBody } from "./receive-body.js";
+import { VectorBlocks } from "./vector-blocks.js";
 
 export const OCTET_STREAM = "application/octet-stream";
 
@@ -35,8 +38,23 @@ export function readBinaryBodies(app: FastifyInstance): void {
   });
 }
 
-/** @throws malformed_binary, malformed_json of its header */
-export function parseBinaryBody(bytes: Buffer): BinaryBody {
+/** The same for bodies of many vectors, on routes that free their memory with the answer (`freeVectorBlocks`). */
+export function readLargeBinaryBodies(app: FastifyInstance): void {
+  app.addContentTypeParser(OCTET_STREAM, async (request: FastifyRequest, stream: IncomingMessage) => {
+    const blocks = new VectorBlocks(true);
+    request.vectorBlocks = blocks;
+    return receiveBody(stream, request.routeOptions.bodyLimit, {
+      read: () => {},
+      end: (bytes) => (bytes.length === 0 ? undefined : parseBinaryBody(bytes, blocks)),
+    });
+  });
+}
+
+/**
+ * @param memory for the vectors; without it they are views of `bytes`, where that can be
+ * @throws malformed_binary, malformed_json of its header
+ */
+export function parseBinaryBody(bytes: Buffer, memory?: VectorBlocks): BinaryBody {
   if (bytes.length < FIXED_BYTES || bytes.toString("latin1", 0, 4) !== MAGIC) {
     throw malformed(`it does not begin with "${MAGIC}" and ${FIXED_BYTES} fixed bytes; it has ${bytes.length} in all`);
   }
@@ -56,9 +74,13 @@ export function parseBinaryBody(bytes: Buffer): BinaryBody {
   }
   const header = parseJson(bytes.subarray(FIXED_BYTES, start)) ?? null;
   const block = bytes.subarray(start);
-  const numbers = block.byteOffset % 4 === 0 ? viewFloat32(block) : decodeFloat32(block);
+  const numbers = memory === undefined ? toNumbers(block) : memory.takeCopy(block);
   const vectors = Array.from({ length: count }, (_, i) => numbers.subarray(i * dimensions, (i + 1) * dimensions));
   return { header, vectors };
+}
+
+function toNumbers(block: Buffer): Float32Array {
+  return block.byteOffset % 4 === 0 ? viewFloat32(block) : decodeFloat32(block);
 }
 
 type Fixed = [version: number, headerBytes: number, count: number, dimensions: number];

@@ -18,8 +18,6 @@ declare module "fastify" {
   interface FastifyRequest {
     /** Vectors of the body that were read apart from the JSON, where a route does so. */
     placements: Placement[] | undefined;
-    /** Their memory, where it is given back with the answer. */
-    vectorBlocks: VectorBlocks | undefined;
   }
 }
 
@@ -68,15 +66,10 @@ export function readJsonVectors(app: FastifyInstance): void {
 
 /**
  * The same for bodies of many vectors, which are read while they arrive: of a large insert little is left to do at its end.
- * Strings of Base64 are taken out as well. The vectors are empty once the handler has ended: nobody may keep them.
+ * Strings of Base64 are taken out as well. On routes that free the memory of vectors with the answer (`freeVectorBlocks`).
  */
 export function readJsonVectorsAsTheyArrive(app: FastifyInstance): void {
   placeVectorsLate(app);
-  app.decorateRequest("vectorBlocks", undefined);
-  app.addHook("onSend", (request, _reply, _payload, done) => {
-    request.vectorBlocks?.free();
-    done();
-  });
   app.removeContentTypeParser("application/json");
   app.addContentTypeParser("application/json", async (request: FastifyRequest, stream: IncomingMessage) => {
     const limit = request.routeOptions.bodyLimit;

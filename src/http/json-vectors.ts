@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { slices } from "../collection/index.js";
-import { decodeBase64, decodeFloat32, viewFloat32 } from "../vector/index.js";
+import { decodeBase64, viewFloat32 } from "../vector/index.js";
 import { parseJson } from "./json.js";
 import { VectorBlocks } from "./vector-blocks.js";
 
@@ -195,11 +195,11 @@ function findPlaces(body: unknown, vectors: readonly Float32Array[]): Placement[
 
 /** Undefined for anything but Base64 of one or more little-endian float32 numbers. */
 function readBase64(text: string, memory: VectorBlocks): Float32Array | undefined {
-  const bytes = decodeBase64(text);
-  if (bytes === undefined || bytes.length === 0 || bytes.length % 4 !== 0) return undefined;
-  const vector = memory.take(bytes.length / 4);
-  vector.set(bytes.byteOffset % 4 === 0 ? viewFloat32(bytes) : decodeFloat32(bytes));
-  return vector;
+  const bytes = decodeBase64(text, (length) => {
+    const { buffer, byteOffset } = memory.take(Math.ceil(length / 4));
+    return Buffer.from(buffer, byteOffset, length);
+  });
+  return bytes === undefined || bytes.length === 0 || bytes.length % 4 !== 0 ? undefined : viewFloat32(bytes);
 }
 
 /**

@@ -1,4 +1,12 @@
-import { freeArray } from "../vector/index.js";
+import type { FastifyInstance } from "fastify";
+import { freeArray, viewFloat32 } from "../vector/index.js";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Memory of the vectors of the body, where it is given back with the answer. */
+    vectorBlocks: VectorBlocks | undefined;
+  }
+}
 
 /** Numbers of a block, once there are many vectors. */
 const BLOCK_NUMBERS = 1 << 16;
@@ -24,8 +32,25 @@ export class VectorBlocks {
     return this.#block.subarray(this.#used - numbers, this.#used);
   }
 
+  /** The numbers of little-endian float32 bytes. */
+  takeCopy(bytes: Uint8Array): Float32Array {
+    const { buffer, byteOffset, byteLength } = this.take(bytes.length / 4);
+    const copy = new Uint8Array(buffer, byteOffset, byteLength);
+    copy.set(bytes);
+    return viewFloat32(copy);
+  }
+
   /** Gives the memory back: the vectors are empty afterwards. */
   free(): void {
     for (const block of this.#toFree.splice(0)) freeArray(block);
   }
+}
+
+/** Frees the vectors of each body once the handler has ended, on the routes of `app`: nobody may keep them. */
+export function freeVectorBlocks(app: FastifyInstance): void {
+  app.decorateRequest("vectorBlocks", undefined);
+  app.addHook("onSend", (request, _reply, _payload, done) => {
+    request.vectorBlocks?.free();
+    done();
+  });
 }

@@ -11,11 +11,18 @@ import {
 } from "../../../schemas/index.js";
 import type { GivenItem } from "../../collection/index.js";
 import { AttuneError } from "../../errors/index.js";
-import { type BinaryBody, BinaryBodySchema, checkedHeader, OCTET_STREAM, readBinaryBodies } from "../binary-body.js";
+import {
+  type BinaryBody,
+  BinaryBodySchema,
+  checkedHeader,
+  OCTET_STREAM,
+  readLargeBinaryBodies,
+} from "../binary-body.js";
 import { readJsonVectorsAsTheyArrive, requireBody } from "../json-body.js";
 import { type ItemCheck, readItemLines } from "../ndjson.js";
 import { validationProblem } from "../problem.js";
 import { BODY_ERRORS, responses } from "../responses.js";
+import { freeVectorBlocks } from "../vector-blocks.js";
 import type { RoutePlugin } from "./plugin.js";
 
 const NDJSON = "application/x-ndjson";
@@ -34,8 +41,9 @@ good lines are stored and bad ones reported. As ${OCTET_STREAM}, vectors as floa
 
 /** `POST items` alone: only here is newline-delimited JSON a media type. */
 export const itemImportRoutes: RoutePlugin = async (app, { database }) => {
+  freeVectorBlocks(app);
   readJsonVectorsAsTheyArrive(app);
-  readBinaryBodies(app);
+  readLargeBinaryBodies(app);
   app.addContentTypeParser(NDJSON, (_request, stream, done) => done(null, stream));
 
   app.post(
