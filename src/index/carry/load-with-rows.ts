@@ -47,9 +47,7 @@ function loadAndReplace(loading: Loading): HnswGraph {
   checkSum(blocks, header);
   const graph = load(path, loading);
   try {
-    for (const { start, end } of runsWithRows(rowLabels)) {
-      graph.replaceRows(start, readInAnyOrder(rows, rowLabels.subarray(start, end)));
-    }
+    for (const piece of rowsOf(rowLabels, rows)) graph.replaceRows(piece.place, piece.rows);
     return graph;
   } catch (error) {
     graph.free();
@@ -80,11 +78,10 @@ function writeWithRows(path: string, { file, header, labelOf, rows }: Loading): 
     append(file.header());
     for (const { bytes, labels } of blocks) {
       const floats = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-      for (const { start, end } of runsWithRows(labels)) {
-        const read = readInAnyOrder(rows, labels.subarray(start, end));
-        for (let place = start; place < end; place++) {
-          const row = (place - start) * dimensions;
-          floats.set(read.subarray(row, row + dimensions), place * words + vector);
+      for (const piece of rowsOf(labels, rows)) {
+        for (let i = 0; i * dimensions < piece.rows.length; i++) {
+          const row = piece.rows.subarray(i * dimensions, (i + 1) * dimensions);
+          floats.set(row, (piece.place + i) * words + vector);
         }
       }
       append(bytes);
@@ -104,29 +101,29 @@ function checkSum({ checksum }: NodeBlocks, { graphCrc32 }: SnapshotHeader): voi
   if (checksum !== graphCrc32) throw new Error("its graph's checksum is wrong");
 }
 
-/** Runs of nodes that get a row, none too long. */
-function* runsWithRows(labels: Uint32Array): Generator<{ start: number; end: number }> {
-  for (let start = 0; start < labels.length; ) {
-    let end = start;
-    while (end < labels.length && end < start + ROWS_AT_ONCE && labels[end] !== NO_NODE) end++;
-    if (end > start) yield { start, end };
-    start = Math.max(end, start + 1);
-  }
+/** The preprocessed rows of the labels from `place` on; valid until the next piece is taken. */
+interface Piece {
+  place: number;
+  rows: Float32Array;
 }
 
 /**
- * The preprocessed rows of `labels`, in their order. Threads that build side by side leave neighbouring labels in some disorder, and the file
- * is read fastest in the order of its rows.
+ * The rows of all labels that are there (not 2^32 - 1), in pieces. Threads that build side by side, and what waits in memory, leave labels in
+ * some disorder, and the file is read fastest in the order of its rows: so they are read in that order, some at once.
  */
-function readInAnyOrder(rows: RowFile, labels: Uint32Array): Float32Array {
-  const { dimensions } = rows;
-  // Label and place in one number, which sorts without a function that compares.
-  const sorted = Float64Array.from(labels, (label, place) => label * ROWS_AT_ONCE + place).sort();
-  const read = rows.read(Uint32Array.from(sorted, (key) => Math.floor(key / ROWS_AT_ONCE)));
-  if (sorted.every((key, i) => key % ROWS_AT_ONCE === i)) return read;
-  const ordered = new Float32Array(read.length);
-  sorted.forEach((key, i) => {
-    ordered.set(read.subarray(i * dimensions, (i + 1) * dimensions), (key % ROWS_AT_ONCE) * dimensions);
-  });
-  return ordered;
+function* rowsOf(labels: Uint32Array, rows: RowFile): Generator<Piece> {
+  const memory = new Float32Array(Math.min(ROWS_AT_ONCE, labels.length) * rows.dimensions);
+  for (let start = 0; start < labels.length; start += ROWS_AT_ONCE) {
+    const some = labels.subarray(start, start + ROWS_AT_ONCE);
+    // Label and place in one number, which sorts without a function that compares.
+    const keys = Float64Array.from(some, (label, place) => label * ROWS_AT_ONCE + place).sort();
+    const known = keys.findLastIndex((key) => key < NO_NODE * ROWS_AT_ONCE) + 1;
+    const sorted = Uint32Array.from(keys.subarray(0, known), (key) => Math.floor(key / ROWS_AT_ONCE));
+    const read = rows.read(sorted, memory);
+    const placeAt = (i: number) => (keys[i] as number) % ROWS_AT_ONCE;
+    for (let first = 0, end = 1; first < known; first = end++) {
+      while (end < known && placeAt(end) === placeAt(end - 1) + 1) end++;
+      yield { place: start + placeAt(first), rows: read.subarray(first * rows.dimensions, end * rows.dimensions) };
+    }
+  }
 }
