@@ -1,4 +1,5 @@
 import type { GateResult } from "../gate/gate.js";
+import type { Judgement } from "../gate/judgement.js";
 import type { LossPoint } from "../task/fine-tune-task.js";
 
 /** A training as far as it got, beside its weights. */
@@ -23,7 +24,11 @@ export interface Trial {
 }
 
 /** What the gate said, as plain data. */
-export type EncoderGate = Omit<GateResult, "trainer" | "head" | "foldSteps"> & { trial: Trial };
+export type EncoderGate = Omit<GateResult, "trainer" | "head" | "foldSteps"> & {
+  trial: Trial;
+  /** All judged anchors. */
+  judgements: readonly Judgement[];
+};
 
 /**
  * A job as far as it got. `leader` among a checkpoint's arrays are the weights of the best trial that has ended, `best` those of the

@@ -2,13 +2,11 @@ import { type FoldSetup, validationOf } from "../head/fold-setup.js";
 import type { HeadContext } from "../head/head-context.js";
 import type { HeadTrainer } from "../head/head-trainer.js";
 import type { HeadWork } from "../head/head-work.js";
-import { openHeadWork } from "../head/open-head-work.js";
 import type { TrainedHead, TrainingPlan } from "../head/training-run.js";
 import type { FineTuneResult, LossPoint } from "../task/fine-tune-task.js";
 import { type Decision, decide } from "./decision.js";
 import { bestTogether, checkpointInterval } from "./early-stopping.js";
 import type { Verdict } from "./judge.js";
-import type { Judgement } from "./judgement.js";
 
 export interface GateResult extends Decision {
   /** Of the recipe that does best on all validation parts together. */
@@ -21,8 +19,7 @@ export interface GateResult extends Decision {
   foldSteps: number[];
   /** Of the first fold. */
   lossCurve: LossPoint[];
-  /** All judged anchors and their ranks under the active head. */
-  judgements: readonly Judgement[];
+  /** Of all judged anchors, under the active head. */
   ranksBefore: number[][];
   trainingMs: number;
   /** Judging that went on when no training did. */
@@ -51,16 +48,7 @@ interface Trial {
  *
  * With several threads the final head is trained beside the judging of the folds, whatever will come of it.
  */
-export async function runGate(context: HeadContext): Promise<GateResult> {
-  const work = openHeadWork(context);
-  try {
-    return await judgeTraining(context, work);
-  } finally {
-    await work.close();
-  }
-}
-
-async function judgeTraining(context: HeadContext, work: HeadWork): Promise<GateResult> {
+export async function runGate(context: HeadContext, work: HeadWork): Promise<GateResult> {
   const { setup } = work;
   const { meter, trainers, task, options, judgedBy, graph, active, maximumSteps } = context;
   const startedAt = performance.now();
@@ -100,7 +88,6 @@ async function judgeTraining(context: HeadContext, work: HeadWork): Promise<Gate
     ...(trials.length > 1 && { tried: trials.map(reportTrial) }),
     foldSteps: foldHeads.map((fold, i) => stepsOnAll(fold.steps, setup.plans[i], context)),
     lossCurve: best.heads[0]?.curve ?? [],
-    judgements,
     ranksBefore: verdicts.before.ranks,
     trainingMs: trainedAt - startedAt + performance.now() - judgedAt,
     evaluatingMs: judgedAt - trainedAt,

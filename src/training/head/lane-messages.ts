@@ -15,6 +15,7 @@ export type LaneRequest = { kind: "do"; job: HeadJob } | { kind: "cancel" } | { 
 
 /** From the thread. */
 export type LaneReply =
+  /** Or rows written. */
   | { kind: "steps"; made: number; dropped: number }
   | { kind: "done"; result: HeadJobResult }
   | { kind: "failed"; code?: ErrorCode; message: string };

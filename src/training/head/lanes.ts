@@ -13,7 +13,7 @@ interface Waiting {
 }
 
 /** What most waits for goes first: what is trained on all feedback is what will be written. */
-const URGENCY = { all: 0, fold: 1, look: 2 } as const;
+const URGENCY = { write: 0, check: 0, all: 0, fold: 1, look: 2 } as const;
 
 /** Each job in one of some threads. */
 export class Lanes extends HeadWork {

@@ -6,6 +6,7 @@ import { peakMemoryBytes } from "../task/peak-memory.js";
 import type { HeadContext } from "./head-context.js";
 import { rowCapacity } from "./head-trainer.js";
 import { lanesOf } from "./open-head-work.js";
+import { BLOCK_ROWS as EMBEDDED_ROWS } from "./re-embed.js";
 
 const FLOAT_BYTES = 4;
 /** Rows of untouched items that are looked at beside the judged anchors. */
@@ -34,20 +35,18 @@ export function planOf(context: HeadContext): FineTunePlan {
   };
 }
 
-/**
- * What heads are trained and judged with, in this thread or in each of several, and the heads that folds keep. This thread judges in any case:
- * the vectors that were written.
- */
+/** What heads are trained, judged and applied with, in this thread or in each of several, and the heads that folds keep. */
 function workBytes(context: HeadContext): number {
   const { task, trainers, lines, base } = context;
   const d = task.dimensions;
   // Weights and moments as they are handed out and in; the rows that batches read again and again.
   const outside = FLOAT_BYTES * (8 * d ** 2 + Math.min(base.total, 3 * lines.length) * d);
-  const judging = judgingBytes(context);
-  const lane = trainers.length * stepBytes(context) + outside + judging;
+  // Blocks of the collection that are read, multiplied and written at once.
+  const embedding = FLOAT_BYTES * 5 * Math.min(EMBEDDED_ROWS, base.count) * d;
+  const lane = trainers.length * stepBytes(context) + outside + judgingBytes(context) + embedding;
   const heads = FLOAT_BYTES * trainers.length * 2 * FOLDS * d ** 2;
   const lanes = lanesOf(context);
-  return heads + (lanes === 1 ? lane : lanes * (LANE_BYTES + lane) + judging);
+  return heads + (lanes === 1 ? lane : lanes * (LANE_BYTES + lane));
 }
 
 /** Weights, gradient and moments before and after a step, rows and distances of a batch; the negatives of a run. */

@@ -5,7 +5,8 @@ import { floats, tensor } from "../engines/engine.js";
 import { LiveRows, type RowFile } from "../rows/row-files.js";
 import { VectorWriter } from "../rows/vector-writer.js";
 
-const BLOCK_ROWS = 2_048;
+/** Rows that go through the runtime at once. */
+export const BLOCK_ROWS = 1_024;
 
 export interface ReEmbedRequest {
   /** The head as ONNX: `base` (n, d) to `vector` (n, d). */
@@ -13,7 +14,7 @@ export interface ReEmbedRequest {
   dimensions: number;
   rows: RowFile;
   labels: Uint32Array;
-  /** File to write. */
+  /** File to write to: see `createVectorFile`. */
   path: string;
   provider: ProviderChoice;
   threads: number;
@@ -22,7 +23,7 @@ export interface ReEmbedRequest {
 }
 
 /**
- * Writes every live item's vector to a file of float32 rows (see `VectorWriter`), which is on disk when this resolves. While a block is
+ * Writes the vectors of items to a file of float32 rows (see `VectorWriter`); they are on disk when this resolves. While a block is
  * multiplied, the next one is read and the one before is written.
  * @throws fine_tune_failed when a number is infinite or none
  */
@@ -31,7 +32,7 @@ export async function reEmbed(request: ReEmbedRequest): Promise<void> {
   const session = await openSession(head, { provider, threads });
   const live = new LiveRows(request.rows, labels);
   const read = (start: number) => live.readAhead(start, Math.min(BLOCK_ROWS, labels.length - start), dimensions);
-  const writer = await VectorWriter.create(request.path, labels, dimensions);
+  const writer = await VectorWriter.open(request.path, dimensions);
   let ahead: Promise<Float32Array> | undefined = labels.length === 0 ? undefined : read(0);
   try {
     for (let start = 0; ahead !== undefined; start += BLOCK_ROWS) {

@@ -5,8 +5,22 @@ import { successiveRuns } from "./row-files.js";
 const FLUSH_BYTES = 32 * 1024 * 1024;
 
 /**
- * Writes vectors to a file of little-endian float32 rows, row number = label, so that it holds the largest label + 1 rows; rows of labels
- * that are not written are zero (a hole in the file). A block is written while the next one is computed, and the disk takes what was
+ * Makes a file of little-endian float32 rows, row number = label, which holds the largest label + 1 rows; those that are not written are
+ * zero (a hole in the file).
+ * @param labels every label that will be written
+ */
+export async function createVectorFile(path: string, labels: Uint32Array, dimensions: number): Promise<void> {
+  const rows = labels.reduce((most, label) => Math.max(most, label + 1), 0);
+  const file = await open(path, "w");
+  try {
+    await file.truncate(rows * dimensions * 4);
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Writes vectors to such a file, several at once where each has labels of its own. A block is written while the next one is computed, and the disk takes what was
  * written while more is: what is left to wait for in the end is little.
  */
 export class VectorWriter {
@@ -19,17 +33,15 @@ export class VectorWriter {
     private readonly dimensions: number,
   ) {}
 
-  /** @param labels every label that will be written */
+  /** @param labels see `createVectorFile` */
   static async create(path: string, labels: Uint32Array, dimensions: number): Promise<VectorWriter> {
-    const rows = labels.reduce((most, label) => Math.max(most, label + 1), 0);
-    const file = await open(path, "w");
-    try {
-      await file.truncate(rows * dimensions * 4);
-    } catch (error) {
-      await file.close();
-      throw error;
-    }
-    return new VectorWriter(file, dimensions);
+    await createVectorFile(path, labels, dimensions);
+    return VectorWriter.open(path, dimensions);
+  }
+
+  /** Writes to a file that is there. */
+  static async open(path: string, dimensions: number): Promise<VectorWriter> {
+    return new VectorWriter(await open(path, "r+"), dimensions);
   }
 
   /**
