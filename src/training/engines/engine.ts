@@ -38,6 +38,8 @@ export class Engine {
   readonly dimensions: number;
   readonly metric: Metric;
   readonly #sessions: Sessions;
+  /** The weights asked about last: the blocks of a scan all come with the same. */
+  #asked: { weights: Float32Array; isIdentity: boolean } | undefined;
 
   private constructor({ dimensions, metric }: EngineOptions, sessions: Sessions) {
     this.dimensions = dimensions;
@@ -60,14 +62,14 @@ export class Engine {
     return this.#sessions.embedding.provider;
   }
 
-  /** Rows through a head and prepared for comparison: n x d, of unit length under cosine. */
+  /** Rows through a head, whose weights stay as they are from call to call, and prepared for comparison: n x d, of unit length under cosine. */
   async embed(rows: Float32Array, weights: Float32Array): Promise<Float32Array> {
     const d = this.dimensions;
     const n = rows.length / d;
     if (n === 0) return new Float32Array(0);
     const { embedding, preparation } = this.#sessions;
     const base = tensor(rows, [n, d]);
-    const outputs = isIdentity(weights, d)
+    const outputs = this.#isIdentity(weights)
       ? await preparation.run({ base })
       : await embedding.run({ base, weights: tensor(weights, [d, d]) });
     return floats(outputs, "embedded");
@@ -78,10 +80,17 @@ export class Engine {
     const d = this.dimensions;
     const { closeness, baseCloseness } = this.#sessions;
     const feeds = { queries: tensor(queries, [queries.length / d, d]), base: tensor(rows, [rows.length / d, d]) };
-    const outputs = isIdentity(weights, d)
+    const outputs = this.#isIdentity(weights)
       ? await baseCloseness.run(feeds)
       : await closeness.run({ ...feeds, weights: tensor(weights, [d, d]) });
     return floats(outputs, "closeness");
+  }
+
+  #isIdentity(weights: Float32Array): boolean {
+    if (this.#asked?.weights !== weights) {
+      this.#asked = { weights, isIdentity: isIdentity(weights, this.dimensions) };
+    }
+    return this.#asked.isIdentity;
   }
 
   async close(): Promise<void> {

@@ -76,11 +76,16 @@ export class NeighbourCollector {
   visit(block: ClosenessBlock): void {
     this.#rows.forEach((row, q) => {
       const nearest = this.#nearest[q];
+      if (nearest === undefined) return;
       const offset = row * block.count;
+      const own = (this.#positions[q] ?? -1) - block.start;
+      // Nearly all are farther than what was found, and the loop over them asks nobody.
+      let closest = -nearest.bound;
       for (let i = 0; i < block.count; i++) {
-        if (block.start + i === this.#positions[q]) continue;
-        const distance = -(block.closeness[offset + i] as number);
-        if (nearest && distance <= nearest.bound) nearest.push(block.start + i, distance);
+        const closeness = block.closeness[offset + i] as number;
+        if (!(closeness >= closest) || i === own) continue;
+        nearest.push(block.start + i, -closeness);
+        closest = -nearest.bound;
       }
     });
   }
