@@ -158,16 +158,16 @@ export class HnswEngine {
   }
 
   /**
-   * Takes in some rows that wait for room, and builds waiting rows into graphs until `deadline` (performance.now() milliseconds), at least
-   * one.
+   * Takes in some rows that wait for room, and builds waiting rows into graphs, at least one.
    *
+   * @param isOver whether to stop at this time (performance.now() milliseconds)
    * @param threads how many may build what waits for the graph that serves
    */
-  build(deadline: number, threads = 1): void {
+  build(isOver: (time: number) => boolean, threads = 1): void {
     if (this.#canApply) this.#applyMutations();
     while (this.#canBuild) {
       this.#buildSome(threads);
-      if (performance.now() >= deadline) break;
+      if (isOver(performance.now())) break;
     }
   }
 

@@ -20,7 +20,7 @@ import { unpackHits } from "./packed-hits.js";
 import { RestingGraph } from "./resting-graph.js";
 import { SearchBatch } from "./search-batch.js";
 import { isSmall, NATIVE_COSTS, walkCost } from "./search-plan.js";
-import { SearchTraffic } from "./search-traffic.js";
+import { SearchRing } from "./search-ring.js";
 import type {
   IndexOptions,
   IndexProgress,
@@ -103,7 +103,7 @@ class HnswIndex implements VectorIndex {
   readonly #onCompacted: (labels: Uint32Array) => void;
   readonly #searches = new OpenSearches();
   readonly #waiting = new SearchBatch();
-  readonly #traffic = new SearchTraffic();
+  readonly #ring: SearchRing;
   readonly #turns = new CallsPerTurn();
   #nextId = 1;
   readonly #space: MetricSpace;
@@ -117,9 +117,10 @@ class HnswIndex implements VectorIndex {
     this.#onCompacted = onCompacted;
     this.#dimensions = options.rows.dimensions;
     this.#space = metricOf(options.metric);
+    this.#ring = new SearchRing(this.#dimensions);
     this.#efSearch = options.parameters.efSearch;
     this.#worker = new Worker(new URL("./hnsw-worker.js", import.meta.url), {
-      workerData: { engine: options, traffic: this.#traffic.counters } satisfies WorkerOptions,
+      workerData: { engine: options, ring: this.#ring.memory } satisfies WorkerOptions,
     });
     this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
     this.ready = new Promise((resolve, reject) => this.#open.set(0, { resolve: () => resolve(), reject }));
@@ -143,8 +144,8 @@ class HnswIndex implements VectorIndex {
   }
 
   /**
-   * What comes alone is searched here, if a short walk can answer. The rest is for the index's own thread, which is asked at once when it has
-   * nothing to do, and otherwise for all calls of this turn of the event loop in one message.
+   * What comes alone is searched here, if a short walk can answer. The rest is for the index's own thread: plain searches by the ring, others
+   * of one turn of the event loop in one message.
    */
   async search(queries: Float32Array, count: number, options: SearchOptions): Promise<SearchHits[]> {
     checkSearch(queries, count, this.#dimensions, options);
@@ -152,11 +153,15 @@ class HnswIndex implements VectorIndex {
     if (hits !== undefined) return [hits];
     const { k, efSearch, exact, allow } = options;
     const answer = this.#send((id) => {
+      const isPlain = count === 1 && exact !== true && allow === undefined;
+      if (isPlain && this.#ring.ask(id, queries, k, efSearch ?? this.#efSearch)) {
+        if (this.#ring.isFirst) setImmediate(() => this.#wake(true));
+        this.#wake(false);
+        return;
+      }
       const call: SearchCall = { id, count, k, efSearch, exact, allow: allow?.words.slice() };
       this.#waiting.add(call, queries);
-      this.#traffic.called();
-      if (this.#traffic.unanswered === this.#waiting.size) this.#flush();
-      else if (this.#waiting.size === 1) setImmediate(() => this.#flush());
+      if (this.#waiting.size === 1) setImmediate(() => this.#flush());
     });
     return this.#searches.track(answer as Promise<SearchHits[]>);
   }
@@ -233,6 +238,10 @@ class HnswIndex implements VectorIndex {
     });
   }
 
+  #wake(isEndOfTurn: boolean): void {
+    if (this.#ring.mustWake(isEndOfTurn)) this.#post({ type: "wake" });
+  }
+
   #flush(): void {
     if (this.#waiting.size === 0 || this.#end !== undefined) return;
     const message = this.#waiting.take();
@@ -248,8 +257,10 @@ class HnswIndex implements VectorIndex {
       case "ready":
         this.#take(0)?.resolve(undefined);
         break;
+      case "answered":
+        this.#ring.takeAnswers((id, hits) => this.#take(id)?.resolve([hits]));
+        break;
       case "hits":
-        this.#traffic.received();
         for (const { id, hits } of unpackHits(message.packed)) this.#take(id)?.resolve(hits);
         break;
       case "resting":
@@ -262,6 +273,7 @@ class HnswIndex implements VectorIndex {
         this.#take(message.id)?.resolve(message.result);
         break;
       case "failed":
+        this.#ring.failed(message.id);
         this.#take(message.id)?.reject(new AttuneError(message.code, message.message));
     }
   }

@@ -1,6 +1,7 @@
-import type { ErrorCode } from "../errors/index.js";
+import { AttuneError, type ErrorCode } from "../errors/index.js";
 import type { Bitmap } from "./bitmap.js";
 import type { SharedGraph } from "./resting-graph.js";
+import type { RingMemory } from "./search-ring.js";
 import type { IndexOptions, IndexStatus, RebuildResult, RowSource } from "./vector-index.js";
 
 export interface HnswParameters {
@@ -42,8 +43,7 @@ export interface EngineOptions extends IndexOptions {
 /** What the worker is made with. */
 export interface WorkerOptions {
   engine: EngineOptions;
-  /** Of the `SearchTraffic` of both. */
-  traffic: Int32Array;
+  ring: RingMemory;
 }
 
 export interface SearchRequest {
@@ -89,7 +89,9 @@ export function changesGraph(type: keyof Calls): boolean {
   return type === "add" || type === "remove" || type === "rebuild";
 }
 
-export type ToWorker = SearchesMessage | { type: "setEfSearch"; efSearch: number } | { type: "close" } | CallMessage;
+export type ToWorker =
+  /** A search has come by the ring. */
+  { type: "wake" } | SearchesMessage | { type: "setEfSearch"; efSearch: number } | { type: "close" } | CallMessage;
 
 /** Answers to searches, by `packHits`. */
 export interface HitsMessage {
@@ -106,9 +108,18 @@ export interface RestingMessage {
 
 export type FromWorker =
   | { type: "ready" }
+  /** There are answers in the ring. */
+  | { type: "answered" }
   | RestingMessage
   | HitsMessage
   | { type: "done"; id: number; result: IndexStatus | RebuildResult | undefined }
   | { type: "failed"; id: number; code: ErrorCode; message: string }
   | { type: "progress"; id: number; done: number; total: number }
   | { type: "log"; message: string };
+
+/** How the call of this number ended. */
+export function settledMessage(id: number, error?: unknown): FromWorker {
+  if (error === undefined) return { type: "done", id, result: undefined };
+  const code = error instanceof AttuneError ? error.code : "internal";
+  return { type: "failed", id, code, message: error instanceof Error ? error.message : String(error) };
+}

@@ -1,19 +1,16 @@
 import { availableParallelism, constants, setPriority } from "node:os";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import { AttuneError } from "../errors/index.js";
-import type { SearchHits } from "../vector/index.js";
-import { Bitmap } from "./bitmap.js";
 import { HnswEngine } from "./hnsw-engine.js";
 import {
   type CallMessage,
   changesGraph,
   type FromWorker,
-  type SearchCall,
+  settledMessage,
   type ToWorker,
   type WorkerOptions,
 } from "./hnsw-messages.js";
-import { type AnsweredSearch, packHits } from "./packed-hits.js";
-import { SearchTraffic } from "./search-traffic.js";
+import { SearchRingThread } from "./search-ring.js";
+import { SearchTasks } from "./search-tasks.js";
 
 /** A turn's time for searches, and for building when no search waits. Between turns messages are taken in. */
 const TURN_MS = 2;
@@ -23,11 +20,6 @@ const BUSY_BUILD_MS = 0.5;
 const QUIET_MS = 50;
 const MAX_BUILDERS = 4;
 const PROGRESS_EVERY_MS = 100;
-
-interface Task {
-  id: number;
-  steps: Generator<undefined, SearchHits[]>;
-}
 
 interface Watcher {
   id: number;
@@ -39,13 +31,13 @@ interface Watcher {
 class HnswWorker {
   readonly #port: MessagePort;
   readonly #engine: HnswEngine;
-  readonly #tasks: Task[] = [];
   #drains: Watcher[] = [];
   #rebuilds: Watcher[] = [];
   #lastProgress = 0;
   #lastRequest = 0;
   readonly #builders: number;
-  readonly #traffic: SearchTraffic;
+  readonly #ring: SearchRingThread;
+  readonly #searches: SearchTasks;
   readonly #shares: boolean;
   /** The last call that may change the graph, and whether the other thread was told of the graph as it is since. */
   #lastChange = 0;
@@ -53,8 +45,8 @@ class HnswWorker {
   #scheduled = false;
   #closing = false;
 
-  constructor(port: MessagePort, { engine: options, traffic }: WorkerOptions) {
-    this.#traffic = new SearchTraffic(traffic);
+  constructor(port: MessagePort, { engine: options, ring }: WorkerOptions) {
+    this.#ring = new SearchRingThread(ring);
     this.#port = port;
     // On Linux a thread has a priority of its own; elsewhere this would slow the whole process.
     if (process.platform === "linux" && options.niceness !== 0) {
@@ -64,6 +56,7 @@ class HnswWorker {
     this.#builders = options.niceness > 0 ? 1 : Math.min(MAX_BUILDERS, availableParallelism());
     this.#shares = options.share;
     this.#engine = new HnswEngine(options, (message) => this.#post({ type: "log", message }));
+    this.#searches = new SearchTasks(this.#engine, this.#ring, (message) => this.#post(message));
     this.#engine.onRebuilt = (result) => {
       for (const { id } of this.#rebuilds) this.#post({ type: "done", id, result });
       this.#rebuilds = [];
@@ -77,13 +70,14 @@ class HnswWorker {
   }
 
   #receive(message: ToWorker): void {
-    // A look at the status is no request.
-    if (message.type === "search" || message.type === "add" || message.type === "remove") {
-      this.#lastRequest = performance.now();
-    }
+    // Searches count when they are run, and a look at the status is no request.
+    if (message.type === "add" || message.type === "remove") this.#lastRequest = performance.now();
     switch (message.type) {
       case "search":
-        this.#takeSearches(message.calls, message.queries);
+        this.#searches.take(message);
+        break;
+      // The next turn looks into the ring.
+      case "wake":
         break;
       case "setEfSearch":
         this.#engine.efSearch = message.efSearch;
@@ -130,18 +124,6 @@ class HnswWorker {
     }
   }
 
-  #takeSearches(calls: SearchCall[], queries: Float32Array): void {
-    const total = calls.reduce((sum, call) => sum + call.count, 0);
-    const dimensions = total === 0 ? 0 : queries.length / total;
-    let start = 0;
-    for (const { id, count, allow, ...options } of calls) {
-      const end = start + count * dimensions;
-      const request = { ...options, queries: queries.subarray(start, end), allow: allow && new Bitmap(allow) };
-      this.#tasks.push({ id, steps: this.#engine.search(request) });
-      start = end;
-    }
-  }
-
   #schedule(): void {
     if (this.#scheduled || this.#closing) return;
     this.#scheduled = true;
@@ -151,12 +133,17 @@ class HnswWorker {
   #turn(): void {
     this.#scheduled = false;
     if (this.#closing) return;
-    this.#search();
+    this.#ring.wake();
+    if (!this.#searches.areDone) this.#lastRequest = performance.now();
+    this.#searches.run(performance.now() + TURN_MS);
     const now = performance.now();
-    const isQuiet = this.#tasks.length === 0 && now - this.#lastRequest > QUIET_MS;
-    this.#engine.build(now + (this.#tasks.length > 0 ? BUSY_BUILD_MS : TURN_MS), isQuiet ? this.#builders : 1);
+    const isBusy = !this.#searches.areDone;
+    const threads = now - this.#lastRequest > QUIET_MS ? this.#builders : 1;
+    // A search that comes meanwhile waits no longer than if it had been there before.
+    const isOver = (time: number) => time >= now + (isBusy || !this.#searches.areDone ? BUSY_BUILD_MS : TURN_MS);
+    this.#engine.build(isOver, threads);
     this.#tellWatchers();
-    if (this.#tasks.length > 0 || this.#engine.hasWork) this.#schedule();
+    if (!this.#searches.areDone || this.#engine.hasWork || !this.#ring.sleep()) this.#schedule();
     else this.#tellOfRest();
   }
 
@@ -166,41 +153,6 @@ class HnswWorker {
     if (graph === undefined) return;
     this.#told = true;
     this.#post({ type: "resting", after: this.#lastChange, graph });
-  }
-
-  /** Takes a step of each search in turn, so that a long one holds none up. What is found while earlier hits are on their way goes in one message. */
-  #search(): void {
-    const answers: AnsweredSearch[] = [];
-    const deadline = performance.now() + TURN_MS;
-    while (this.#tasks.length > 0) {
-      const task = this.#tasks.shift() as Task;
-      const hits = this.#step(task);
-      if (hits !== undefined) answers.push({ id: task.id, hits });
-      if (answers.length > 0 && this.#traffic.announce()) this.#answer(answers.splice(0));
-      if (performance.now() >= deadline) break;
-    }
-    if (answers.length > 0) this.#answer(answers);
-  }
-
-  /** What the search has found, when this was its last step. */
-  #step(task: Task): SearchHits[] | undefined {
-    try {
-      const step = task.steps.next();
-      if (!step.done) {
-        this.#tasks.push(task);
-        return undefined;
-      }
-      this.#traffic.answered();
-      return step.value;
-    } catch (error) {
-      this.#traffic.answered();
-      this.#settle(task.id, error);
-      return undefined;
-    }
-  }
-
-  #answer(answers: readonly AnsweredSearch[]): void {
-    this.#post({ type: "hits", packed: packHits(answers) });
   }
 
   #tellWatchers(): void {
@@ -221,12 +173,7 @@ class HnswWorker {
   }
 
   #settle(id: number, error?: unknown): void {
-    if (error === undefined) {
-      this.#post({ type: "done", id, result: undefined });
-    } else {
-      const code = error instanceof AttuneError ? error.code : "internal";
-      this.#post({ type: "failed", id, code, message: error instanceof Error ? error.message : String(error) });
-    }
+    this.#post(settledMessage(id, error));
   }
 
   async #close(): Promise<void> {

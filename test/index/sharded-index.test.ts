@@ -161,7 +161,8 @@ describe("index of several shards", () => {
   });
 
   it("has died when one of its threads has, whatever is asked of it", async () => {
-    const { model, clusters } = filled(600, 16, 4);
+    // So many that none is built when its thread dies.
+    const { model, clusters } = filled(9000, 16, 4);
     const threads: Worker[] = [];
     const remember = (worker: Worker) => threads.push(worker);
     process.on("worker", remember);
