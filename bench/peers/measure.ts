@@ -66,6 +66,8 @@ async function chooseEfSearch(
     await setEfSearch(ef);
     return recallNow();
   });
+  // Not always the last one tried.
+  await setEfSearch(efSearch);
   return { efSearch: String(efSearch), [`recall@${k}`]: recall };
 }
 

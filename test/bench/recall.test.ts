@@ -15,8 +15,10 @@ describe("recall in benchmarks", () => {
   it("decides by which efSearch systems are compared: the smallest that reaches what is wanted", async () => {
     const tried: number[] = [];
     const recallAt = async (ef: number) => tried.push(ef) && Math.min(1, ef / 50);
-    assert.deepEqual(await smallestEfSearch(20, 0.9, recallAt), { efSearch: 48, recall: 0.96 });
-    assert.deepEqual(tried, [20, 24, 32, 40, 48]);
+    assert.deepEqual(await smallestEfSearch(20, 0.9, recallAt), { efSearch: 45, recall: 0.9 });
+    assert.deepEqual(tried, [20, 24, 32, 40, 48, 44, 46, 45]);
+    assert.deepEqual(await smallestEfSearch(20, 0.4, recallAt), { efSearch: 20, recall: 0.4 });
+    assert.deepEqual(await smallestEfSearch(15, 0.3, recallAt), { efSearch: 15, recall: 0.3 });
     await assert.rejects(
       smallestEfSearch(10, 0.99, async () => 0.5),
       /up to 1000 reaches recall 0.99/,
