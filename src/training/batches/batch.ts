@@ -41,7 +41,8 @@ export function batchOf(graph: FeedbackGraph, lines: readonly BatchLine[]): Batc
     else {
       // The anchor is in a component, so an item of none (-1) differs from it.
       const own = graph.componentOf(line.anchor);
-      for (let row = 0; row < width; row++) mask[row] = components[row] === own ? 0 : 1;
+      mask.fill(1);
+      for (let row = 0; row < width; row++) if (components[row] === own) mask[row] = 0;
     }
   });
   const rowsOf = (name: "anchor" | "positive") => Int32Array.from(lines, (line) => rowOf.get(line[name]) ?? -1);

@@ -86,9 +86,9 @@ class OnnxHeadTraining implements HeadTraining {
 
   async weights(): Promise<Float32Array> {
     const { deviation } = this.#state;
-    const weights = identityWeights(this.#options.dimensions);
-    const added = (deviation instanceof HeldTensor ? await deviation.read() : deviation).data as Float32Array;
-    for (let i = 0; i < weights.length; i++) weights[i] = (weights[i] as number) + (added[i] as number);
+    const read = deviation instanceof HeldTensor ? await deviation.read() : deviation;
+    const weights = (read.data as Float32Array).slice();
+    for (let i = 0; i < weights.length; i += this.#options.dimensions + 1) weights[i] = (weights[i] as number) + 1;
     return weights;
   }
 
