@@ -172,6 +172,24 @@ test("recall is measured beside the training, and again at the switch where some
   assert.deepEqual([job.index?.kept, job.index?.recallBefore], [true, recall]);
 });
 
+test("a head that cannot be opened fails its activation; what was opened beside it is closed, and the rest serves on", async (t) => {
+  const { data, database, things } = await prepared(t);
+  assert.equal((await ended(things, (await things.startFineTune({ ...QUICK, promote: "never" })).id)).status, "ready");
+  const head = join(snapshotDirectory(database, 1), "..", "head.onnx");
+  const whole = readFileSync(head);
+  writeFileSync(head, whole.subarray(0, 100));
+  const failed = await ended(things, (await things.activate(1)).id);
+  assert.equal(failed.status, "failed");
+  assert.match(failed.reason ?? "", /head\.onnx cannot be loaded/);
+  assert.equal((await things.info()).status.activeGeneration, 0);
+  await assertComplete(things, data.vectors[0]!);
+  writeFileSync(head, whole);
+  const job = await ended(things, (await things.activate(1)).id);
+  assert.equal(job.status, "promoted");
+  assert.equal(job.index?.kept, true, "what the first attempt left is judged, not just opened");
+  await assertComplete(things, data.vectors[0]!);
+});
+
 test("writes and deletes while a graph is provisional and while it is replaced are all there afterwards", async (t) => {
   const { random, data, things } = await prepared(t, { metric: "euclidean" });
   const extra = learnable(random, 1200).vectors;

@@ -86,12 +86,15 @@ async function openOwn(options: HnswIndexOptions, preparation: Preparation): Pro
   if (!isSmall && !existsSync(indexDirectory(state.directory, stored.number))) return undefined;
   const index = await openHnswIndex(options);
   const { lag, provisional } = await index.status();
-  if (lag > LITTLE) {
+  // What an attempt that failed has left may not have been judged. (With the least breadth none is noted: that is found again.)
+  const isUnjudged = provisional && stored.breadth === undefined && stored.number !== state.active.number;
+  if (lag > LITTLE || isUnjudged) {
     await index.close();
+    if (isUnjudged) await rm(indexDirectory(state.directory, stored.number), { recursive: true, force: true });
     return undefined;
   }
   await completed(index, preparation);
-  const breadth = provisional ? (stored.breadth ?? 1) : 1;
+  const { breadth = 1 } = provisional ? stored : {};
   return { index, breadth, saved: lag === 0 ? stored.rowsSequence : 0, outcome: undefined };
 }
 
