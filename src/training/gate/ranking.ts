@@ -143,7 +143,8 @@ function within(positions: readonly number[], block: ClosenessBlock): readonly n
   return from === to ? [] : positions.slice(from, to);
 }
 
-function lowerBound(sorted: readonly number[], value: number): number {
+/** Where in an ascending list a value stands, or would. */
+export function lowerBound(sorted: ArrayLike<number>, value: number): number {
   let low = 0;
   let high = sorted.length;
   while (low < high) {

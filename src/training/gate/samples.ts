@@ -2,6 +2,7 @@ import { type FineTuneContext, randomStream, STREAMS } from "../context.js";
 import { type BaseRows, samplePositions, sampleRows } from "../rows/base-rows.js";
 import { MemoryRows, RowsAt } from "../rows/row-files.js";
 import { type Field, wholeCollection } from "./judge.js";
+import { lowerBound } from "./ranking.js";
 
 /**
  * Items that ranks are counted among, at most. Each one costs a product with every head and every anchor, so judging among more would
@@ -28,9 +29,12 @@ export function judgingField(base: BaseRows, seed: number): Field {
   return { rows: new RowsAt(base, positions), positionOf: placesOf(positions) };
 }
 
+/** The place of an item in an ascending list of them, -1 where it is none. */
 function placesOf(positions: Uint32Array): Field["positionOf"] {
-  const placeOf = new Map(Array.from(positions, (item, place) => [item, place]));
-  return (item) => placeOf.get(item) ?? -1;
+  return (item) => {
+    const place = lowerBound(positions, item);
+    return positions[place] === item ? place : -1;
+  };
 }
 
 /** A random choice of items that no feedback names. */

@@ -99,9 +99,16 @@ export function sampleRows(
 /** Different random integers below `total`, ascending; all of them where `count` is not smaller. */
 export function samplePositions(total: number, count: number, random: Random): Uint32Array {
   if (count >= total) return Uint32Array.from({ length: total }, (_, i) => i);
-  const chosen = new Set<number>();
-  while (chosen.size < count) chosen.add(random.integer(total));
-  return Uint32Array.from(chosen).sort();
+  const isChosen = new Uint8Array(total);
+  for (let chosen = 0; chosen < count; ) {
+    const position = random.integer(total);
+    if (isChosen[position] === 0) chosen++;
+    isChosen[position] = 1;
+  }
+  const positions = new Uint32Array(count);
+  for (let position = 0, found = 0; found < count; position++)
+    if (isChosen[position] === 1) positions[found++] = position;
+  return positions;
 }
 
 function meanRow(rows: Float32Array, dimensions: number): Float32Array {
