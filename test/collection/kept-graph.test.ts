@@ -35,6 +35,8 @@ async function prepared(t: Parameters<typeof openDatabase>[0], settings = {}) {
   return { random, data, database, things, lines };
 }
 
+const stateOf = (things: Collection) => (things as unknown as { state: CollectionState }).state;
+
 const indexOf = async (things: Collection) => (await things.info()).status.index;
 
 /** Resolves when the graph holds everything and is no provisional one. */
@@ -102,6 +104,20 @@ test("a graph that was saved before it had come to all rows is saved anew, and k
   assert.deepEqual([job.status, job.index?.kept], ["promoted", true], `${job.reason} ${job.index?.reason}`);
 });
 
+test("a stop saves what was built since a snapshot that lacked it", async (t) => {
+  const data = learnable(new Random(seedOf("kept-graph stop", 24)), COUNT);
+  const first = await openDatabase(t);
+  const things = await vectorCollection(first, data.dimensions, { index: { m: 8, efConstruction: 60 } });
+  await fill(things, data);
+  const { active } = stateOf(things);
+  await active.checkpoint();
+  assert.ok(active.unbuilt > 0 && active.checkpointed === active.sequence);
+  await settled(things);
+  await first.close();
+  const again = (await openDatabase(t, { directory: first.directory })).collection("things");
+  assert.equal(stateOf(again).active.unbuilt, 0);
+});
+
 test("a fine-tune goes live on the kept graph, and a new one takes its place", async (t) => {
   const { data, things, lines } = await prepared(t);
   const before = await recallOf(things, data);
@@ -153,7 +169,7 @@ test("what is saved of a generation that changed nothing is not written again wh
 
 test("recall is measured beside the training, and again at the switch where something else serves by then", async (t) => {
   const { things } = await prepared(t);
-  const { state } = things as unknown as { state: CollectionState };
+  const state = stateOf(things);
   const options = { threads: 1, niceness: 0, signal: new AbortController().signal };
   const early = EarlyRecall.begin(state, options);
   const recall = await early.taken(state);

@@ -31,7 +31,8 @@ export class Checkpoints {
     clearTimeout(this.timer);
     await this.running;
     const { active } = this.state;
-    if (save && active.sequence > active.checkpointed) await this.save();
+    // Rows that the last snapshot lacked may have been built in since.
+    if (save && (active.sequence > active.checkpointed || active.unbuilt > 0)) await this.save();
   }
 
   private later(): void {
