@@ -69,9 +69,15 @@ test("true feedback passes the gate, shuffled positives do not, and the search g
   assert.ok(turnedDown >= 2, `${turnedDown} of 3 turned down`);
 });
 
-test("the vectors written are the head's output of every live row, at its label", async (t) => {
+for (const threads of [1, 3]) {
+  const name = `the vectors written are the head's output of every live row, at its label, on ${threads} threads`;
+  test(name, (t) => checkVectors(t, threads));
+}
+
+async function checkVectors(t: TestContext, threads: number): Promise<void> {
   const world = new World(seedOf("vectors", 113), 300);
-  const task = world.task(temporaryDirectory(t), { triplets: world.triplets(60) }, { options: { promote: "always" } });
+  const changes = { threads, options: { promote: "always" } } as const;
+  const task = world.task(temporaryDirectory(t), { triplets: world.triplets(60) }, changes);
   await runFineTune(task);
   const vectors = readFloats(task.output.vectors);
   const d = world.dimensions;
@@ -89,7 +95,7 @@ test("the vectors written are the head's output of every live row, at its label"
       if (i < 299) assert.equal(vectors[(2 * i + 1) * d + j], 0, "rows of labels that are not live are zero");
     }
   }
-});
+}
 
 test("the same seed and data give the same weights bit for bit, another seed others", async (t) => {
   const world = new World(seedOf("determinism", 114));
@@ -163,9 +169,14 @@ test("feedback about what is no item trains and judges too", async (t) => {
     return [400 + i, positive, world.pick((item) => world.classes[item] !== world.classes[i])];
   });
   writeFileSync(task.feedback, JSON.stringify({ pairs: [], labels: [], triplets }));
-  const result = await runFineTune({ ...task, extraRows: { path: join(directory, "extra.f32"), count } });
+  const extraRows = { path: join(directory, "extra.f32"), count };
+  const result = await runFineTune({ ...task, extraRows });
   assert.equal(result.outcome, "passed");
-  assert.ok((result.metrics.finalImprovement ?? 0) > 0);
+  const improvement = result.metrics.finalImprovement ?? 0;
+  assert.ok(improvement > 0);
+  // Each thread checks some of the anchors; together they tell of all of them.
+  const { metrics } = await runFineTune({ ...task, extraRows, threads: 3 });
+  assert.ok(Math.abs((metrics.finalImprovement ?? 0) - improvement) < 1e-3, `${metrics.finalImprovement}`);
 });
 
 test("before is the active head, and from: active starts there", async (t) => {
