@@ -1,7 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { AttuneError } from "../errors/index.js";
-import { type MetricSpace, metricOf, type SearchHits } from "../vector/index.js";
-import { CallsPerTurn } from "./calls-per-turn.js";
+import type { SearchHits } from "../vector/index.js";
 import { checkSearch } from "./checks.js";
 import {
   type Calls,
@@ -10,17 +9,13 @@ import {
   type EngineOptions,
   type FromWorker,
   type HnswParameters,
-  type SearchCall,
   type ToWorker,
   type WorkerOptions,
 } from "./hnsw-messages.js";
 import { hasNativeSearch, hnswlib } from "./hnswlib.js";
 import { OpenSearches } from "./open-searches.js";
 import { unpackHits } from "./packed-hits.js";
-import { RestingGraph } from "./resting-graph.js";
-import { SearchBatch } from "./search-batch.js";
-import { isSmall, NATIVE_COSTS, walkCost } from "./search-plan.js";
-import { SearchRing } from "./search-ring.js";
+import { SearchRoutes } from "./search-routes.js";
 import type {
   IndexOptions,
   IndexProgress,
@@ -71,9 +66,6 @@ interface OpenCall {
   onProgress?: IndexProgress;
 }
 
-/** In the microseconds that the plan of searches counts in: a longer walk would hold up what else the calling thread does. */
-const LONGEST_WALK_HERE = 500;
-
 export const DEFAULT_MAX_PENDING = hasNativeSearch(hnswlib) ? 8192 : 2048;
 
 /** Opens an HNSW index in one worker thread: a whole index, or a shard of one. @throws as `openHnswIndex` */
@@ -102,25 +94,16 @@ class HnswIndex implements VectorIndex {
   readonly #open = new Map<number, OpenCall>();
   readonly #onCompacted: (labels: Uint32Array) => void;
   readonly #searches = new OpenSearches();
-  readonly #waiting = new SearchBatch();
-  readonly #ring: SearchRing;
-  readonly #turns = new CallsPerTurn();
+  readonly #routes: SearchRoutes;
   #nextId = 1;
-  readonly #space: MetricSpace;
-  #efSearch: number;
-  /** The last call that may change the graph; and the graph, when the worker has it at rest since. */
-  #lastChange = 0;
-  #resting: RestingGraph | undefined;
   #end: AttuneError | undefined;
 
   constructor(options: EngineOptions, log: (message: string) => void, onCompacted: (labels: Uint32Array) => void) {
     this.#onCompacted = onCompacted;
     this.#dimensions = options.rows.dimensions;
-    this.#space = metricOf(options.metric);
-    this.#ring = new SearchRing(this.#dimensions);
-    this.#efSearch = options.parameters.efSearch;
+    this.#routes = new SearchRoutes(options, (message, transfer) => this.#post(message, transfer));
     this.#worker = new Worker(new URL("./hnsw-worker.js", import.meta.url), {
-      workerData: { engine: options, ring: this.#ring.memory } satisfies WorkerOptions,
+      workerData: { engine: options, ring: this.#routes.ring.memory } satisfies WorkerOptions,
     });
     this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
     this.ready = new Promise((resolve, reject) => this.#open.set(0, { resolve: () => resolve(), reject }));
@@ -143,26 +126,12 @@ class HnswIndex implements VectorIndex {
     this.#searches.afterwards(() => this.#compacted(removed));
   }
 
-  /**
-   * What comes alone is searched here, if a short walk can answer. The rest is for the index's own thread: plain searches by the ring, others
-   * of one turn of the event loop in one message.
-   */
   async search(queries: Float32Array, count: number, options: SearchOptions): Promise<SearchHits[]> {
     checkSearch(queries, count, this.#dimensions, options);
-    const hits = this.#turns.isAlone() && count === 1 ? this.#searchHere(queries, options) : undefined;
+    if (this.#end !== undefined) throw this.#end;
+    const hits = this.#routes.searchHere(queries, count, options);
     if (hits !== undefined) return [hits];
-    const { k, efSearch, exact, allow } = options;
-    const answer = this.#send((id) => {
-      const isPlain = count === 1 && exact !== true && allow === undefined;
-      if (isPlain && this.#ring.ask(id, queries, k, efSearch ?? this.#efSearch)) {
-        if (this.#ring.isFirst) setImmediate(() => this.#wake(true));
-        this.#wake(false);
-        return;
-      }
-      const call: SearchCall = { id, count, k, efSearch, exact, allow: allow?.words.slice() };
-      this.#waiting.add(call, queries);
-      if (this.#waiting.size === 1) setImmediate(() => this.#flush());
-    });
+    const answer = this.#send((id) => this.#routes.send(id, queries, count, options));
     return this.#searches.track(answer as Promise<SearchHits[]>);
   }
 
@@ -171,7 +140,7 @@ class HnswIndex implements VectorIndex {
   }
 
   setEfSearch(efSearch: number): void {
-    this.#efSearch = efSearch;
+    this.#routes.efSearch = efSearch;
     this.#post({ type: "setEfSearch", efSearch });
   }
 
@@ -189,23 +158,10 @@ class HnswIndex implements VectorIndex {
 
   async close(): Promise<void> {
     if (this.#end === undefined) {
-      this.#flush();
       this.#post({ type: "close" });
       this.#finish(new AttuneError("shutting_down", "the index is closed; open it again to use it"));
     }
     await this.#exited;
-  }
-
-  #searchHere(
-    query: Float32Array,
-    { k, efSearch = this.#efSearch, exact, allow }: SearchOptions,
-  ): SearchHits | undefined {
-    const graph = this.#resting;
-    if (graph === undefined || exact === true || allow !== undefined) return undefined;
-    const breadth = Math.max(efSearch, k);
-    if (k < 1 || isSmall(graph.living, breadth)) return undefined;
-    if (walkCost(breadth, this.#dimensions, NATIVE_COSTS) > LONGEST_WALK_HERE) return undefined;
-    return graph.search(query, k, breadth);
   }
 
   /** No labels, as a shard often gets, wake no thread; that it is open is asked all the same. */
@@ -220,11 +176,8 @@ class HnswIndex implements VectorIndex {
   ): Promise<Calls[T]["result"]> {
     return this.#send((id) => {
       // Searches called before this call are before it in the worker too.
-      this.#flush();
-      if (changesGraph(type)) {
-        this.#lastChange = id;
-        this.#resting = undefined;
-      }
+      this.#routes.flush();
+      if (changesGraph(type)) this.#routes.change(id);
       this.#post({ type, id, ...fields } as unknown as ToWorker);
     }, onProgress) as Promise<Calls[T]["result"]>;
   }
@@ -238,18 +191,8 @@ class HnswIndex implements VectorIndex {
     });
   }
 
-  #wake(isEndOfTurn: boolean): void {
-    if (this.#ring.mustWake(isEndOfTurn)) this.#post({ type: "wake" });
-  }
-
-  #flush(): void {
-    if (this.#waiting.size === 0 || this.#end !== undefined) return;
-    const message = this.#waiting.take();
-    this.#worker.postMessage(message, [message.queries.buffer as ArrayBuffer]);
-  }
-
-  #post(message: ToWorker): void {
-    this.#worker.postMessage(message);
+  #post(message: ToWorker, transfer?: ArrayBuffer[]): void {
+    if (this.#end === undefined) this.#worker.postMessage(message, transfer);
   }
 
   #receive(message: Exclude<FromWorker, { type: "log" }>): void {
@@ -258,13 +201,13 @@ class HnswIndex implements VectorIndex {
         this.#take(0)?.resolve(undefined);
         break;
       case "answered":
-        this.#ring.takeAnswers((id, hits) => this.#take(id)?.resolve([hits]));
+        this.#routes.ring.takeAnswers((id, hits) => this.#take(id)?.resolve([hits]));
         break;
       case "hits":
         for (const { id, hits } of unpackHits(message.packed)) this.#take(id)?.resolve(hits);
         break;
       case "resting":
-        if (message.after >= this.#lastChange) this.#resting = new RestingGraph(message.graph, this.#space);
+        this.#routes.rest(message);
         break;
       case "progress":
         this.#open.get(message.id)?.onProgress?.({ done: message.done, total: message.total });
@@ -273,7 +216,7 @@ class HnswIndex implements VectorIndex {
         this.#take(message.id)?.resolve(message.result);
         break;
       case "failed":
-        this.#ring.failed(message.id);
+        this.#routes.ring.failed(message.id);
         this.#take(message.id)?.reject(new AttuneError(message.code, message.message));
     }
   }
@@ -297,7 +240,6 @@ class HnswIndex implements VectorIndex {
 
   #finish(end: AttuneError): void {
     this.#end = end;
-    this.#resting = undefined;
     for (const { reject } of this.#open.values()) reject(end);
     this.#open.clear();
   }
