@@ -125,6 +125,11 @@ export class HnswEngine {
     return { done: total - this.#rebuild.todo.count, total };
   }
 
+  /** Whether so many rows wait for the graph that writers soon wait for it too. */
+  get isFarBehind(): boolean {
+    return this.lag > this.#options.maxPending / 2;
+  }
+
   /** Whether `build` has something to do now. */
   get hasWork(): boolean {
     return this.#canApply || this.#canBuild;

@@ -71,7 +71,9 @@ class HnswWorker {
 
   #receive(message: ToWorker): void {
     // Searches count when they are run, and a look at the status is no request.
-    if (message.type === "add" || message.type === "remove") this.#lastRequest = performance.now();
+    // Who writes faster than the graph grows is helped by a graph that grows faster.
+    const isWrite = message.type === "add" || message.type === "remove";
+    if (isWrite && !this.#engine.isFarBehind) this.#lastRequest = performance.now();
     switch (message.type) {
       case "search":
         this.#searches.take(message);
