@@ -101,7 +101,11 @@ class HnswIndex implements VectorIndex {
   constructor(options: EngineOptions, log: (message: string) => void, onCompacted: (labels: Uint32Array) => void) {
     this.#onCompacted = onCompacted;
     this.#dimensions = options.rows.dimensions;
-    this.#routes = new SearchRoutes(options, (message, transfer) => this.#post(message, transfer));
+    this.#routes = new SearchRoutes(
+      options,
+      (message, transfer) => this.#post(message, transfer),
+      (id, hits) => this.#take(id)?.resolve([hits]),
+    );
     this.#worker = new Worker(new URL("./hnsw-worker.js", import.meta.url), {
       workerData: { engine: options, ring: this.#routes.ring.memory } satisfies WorkerOptions,
     });
@@ -201,7 +205,7 @@ class HnswIndex implements VectorIndex {
         this.#take(0)?.resolve(undefined);
         break;
       case "answered":
-        this.#routes.ring.takeAnswers((id, hits) => this.#take(id)?.resolve([hits]));
+        this.#routes.answered();
         break;
       case "hits":
         for (const { id, hits } of unpackHits(message.packed)) this.#take(id)?.resolve(hits);

@@ -55,6 +55,11 @@ export interface NativeFunctions {
     rows: Float32Array,
     distances: Float32Array,
   ): void;
+  /**
+   * Returns when the number at a place of shared memory is not `value` any more, or the time is up: sooner than the event loop would tell of it, for the
+   * processor does not fall asleep. Other threads that want it go first.
+   */
+  waitWhile(numbers: Int32Array, index: number, value: number, microseconds: number): void;
   /** `searchNodes` of the graph that a thread has shared by this number; -1 when it is no longer shared. */
   searchShared(number: number, ...search: Parameters<NativeGraph["searchNodes"]>): number;
 }

@@ -2,27 +2,36 @@ import { freeArray, type MetricSpace, type TopK } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
 import { RowDistances } from "./row-distances.js";
 
-/** Rows that were added and are not in the graph yet, kept dense so that comparing with all of them is one loop. */
+const FEWEST_SLOTS = 16;
+
+/**
+ * Rows that were added and are not in the graph yet, in a ring, so that comparing with all of them is a loop or two. The oldest come first: a graph that
+ * is built in the order of the writes finds a little more than one that is built in reverse.
+ */
 export class PendingRows {
   readonly #dimensions: number;
   readonly #distances: RowDistances;
-  readonly #slotOf = new Map<number, number>();
-  readonly #labels: number[] = [];
+  /** Each label's place: places count on for ever, and the slot of a place is what is left of it when divided by the number of slots. */
+  readonly #placeOf = new Map<number, number>();
+  /** Places from `#first` to `#end` (exclusive) are taken. */
+  #first = 0;
+  #end = 0;
+  #labels = new Uint32Array(FEWEST_SLOTS);
   #rows: Float32Array;
   #taken = new Float32Array(0);
 
   constructor(dimensions: number, space: MetricSpace) {
     this.#dimensions = dimensions;
     this.#distances = new RowDistances(space, dimensions);
-    this.#rows = new Float32Array(16 * dimensions);
+    this.#rows = new Float32Array(FEWEST_SLOTS * dimensions);
   }
 
   get size(): number {
-    return this.#labels.length;
+    return this.#end - this.#first;
   }
 
   get bytes(): number {
-    return this.#rows.byteLength;
+    return this.#rows.byteLength + this.#labels.byteLength;
   }
 
   /** Whether distances are those of a graph, bit for bit. */
@@ -31,72 +40,99 @@ export class PendingRows {
   }
 
   has(label: number): boolean {
-    return this.#slotOf.has(label);
+    return this.#placeOf.has(label);
   }
 
   /** Keeps a copy of a preprocessed row, in place of the label's earlier one. */
   set(label: number, row: Float32Array): void {
-    let slot = this.#slotOf.get(label);
-    if (slot === undefined) {
-      slot = this.#labels.push(label) - 1;
-      this.#slotOf.set(label, slot);
-      if ((slot + 1) * this.#dimensions > this.#rows.length) this.#resize(2 * slot);
+    let place = this.#placeOf.get(label);
+    if (place === undefined) {
+      if (this.size === this.#slots) this.#resize(2 * this.size);
+      place = this.#end++;
+      this.#placeOf.set(label, place);
+      this.#labels[place % this.#slots] = label;
     }
-    this.#rows.set(row, slot * this.#dimensions);
+    this.#rows.set(row, (place % this.#slots) * this.#dimensions);
   }
 
   delete(label: number): void {
-    const slot = this.#slotOf.get(label);
-    if (slot === undefined) return;
-    const last = this.#labels.length - 1;
+    const place = this.#placeOf.get(label);
+    if (place === undefined) return;
+    const last = --this.#end % this.#slots;
     const moved = this.#labels[last] as number;
-    this.#rows.copyWithin(slot * this.#dimensions, last * this.#dimensions, (last + 1) * this.#dimensions);
-    this.#labels[slot] = moved;
-    this.#slotOf.set(moved, slot);
-    this.#labels.pop();
-    this.#slotOf.delete(label);
-    if (last === 0) this.#shrink();
+    this.#placeOf.set(moved, place);
+    this.#labels[place % this.#slots] = moved;
+    const from = last * this.#dimensions;
+    this.#rows.copyWithin((place % this.#slots) * this.#dimensions, from, from + this.#dimensions);
+    this.#placeOf.delete(label);
+    this.#shrinkIfEmpty();
   }
 
   clear(): void {
-    this.#labels.length = 0;
-    this.#slotOf.clear();
-    this.#shrink();
+    this.#placeOf.clear();
+    this.#first = this.#end;
+    this.#shrinkIfEmpty();
   }
 
-  /** Takes up to `limit` labels out, with their rows: flat, valid until more are taken. */
+  /** Takes up to `limit` labels out, the oldest, with their rows: flat, valid until more are taken. */
   take(limit: number): { labels: number[]; rows: Float32Array } {
-    const first = Math.max(0, this.size - limit);
-    const labels = this.#labels.slice(first);
-    const numbers = labels.length * this.#dimensions;
-    if (this.#taken.length < numbers) this.#taken = new Float32Array(numbers);
-    const rows = this.#taken.subarray(0, numbers);
-    rows.set(this.#rows.subarray(first * this.#dimensions, this.size * this.#dimensions));
-    for (const label of labels) this.delete(label);
-    return { labels, rows };
+    const count = Math.min(limit, this.size);
+    const labels: number[] = [];
+    if (this.#taken.length < count * this.#dimensions) this.#taken = new Float32Array(count * this.#dimensions);
+    for (const part of this.#parts(count)) {
+      this.#taken.set(part.rows, labels.length * this.#dimensions);
+      labels.push(...part.labels);
+    }
+    for (const label of labels) this.#placeOf.delete(label);
+    this.#first += count;
+    this.#shrinkIfEmpty();
+    return { labels, rows: this.#taken.subarray(0, count * this.#dimensions) };
   }
 
   /** The row of a label that is kept; a view, valid until the next change. */
   row(label: number): Float32Array {
-    const start = (this.#slotOf.get(label) as number) * this.#dimensions;
-    return this.#rows.subarray(start, start + this.#dimensions);
+    const slot = (this.#placeOf.get(label) as number) % this.#slots;
+    return this.#rows.subarray(slot * this.#dimensions, (slot + 1) * this.#dimensions);
   }
 
   /** Offers every row (allowed by `allow`) to `top`. */
   search(query: Float32Array, top: TopK, allow?: Bitmap): void {
-    const rows = this.#rows.subarray(0, this.size * this.#dimensions);
-    this.#distances.compare(query, rows, this.#labels, [top], allow);
+    for (const { labels, rows } of this.#parts(this.size)) this.#distances.compare(query, rows, labels, [top], allow);
+  }
+
+  get #slots(): number {
+    return this.#labels.length;
+  }
+
+  /** The oldest `count`, in views: two where they go around the end of the ring. */
+  #parts(count: number): { labels: Uint32Array; rows: Float32Array }[] {
+    const from = this.#first % this.#slots;
+    const to = Math.min(from + count, this.#slots);
+    const part = (first: number, end: number) => ({
+      labels: this.#labels.subarray(first, end),
+      rows: this.#rows.subarray(first * this.#dimensions, end * this.#dimensions),
+    });
+    const rest = count - (to - from);
+    return rest === 0 ? [part(from, to)] : [part(from, to), part(0, rest)];
   }
 
   /** Gives the memory of a burst back: the thread may be idle from now on, and collect no garbage. */
-  #shrink(): void {
-    if (this.#rows.length > 16 * this.#dimensions) this.#resize(16);
+  #shrinkIfEmpty(): void {
+    if (this.size === 0 && this.#slots > FEWEST_SLOTS) this.#resize(FEWEST_SLOTS);
   }
 
   #resize(slots: number): void {
-    const rows = new Float32Array(slots * this.#dimensions);
-    rows.set(this.#rows.subarray(0, Math.min(rows.length, this.#labels.length * this.#dimensions)));
-    freeArray(this.#rows);
-    this.#rows = rows;
+    const old = this.#parts(this.size);
+    const freed = this.#rows;
+    this.#labels = new Uint32Array(slots);
+    this.#rows = new Float32Array(slots * this.#dimensions);
+    this.#end = 0;
+    this.#first = 0;
+    for (const { labels, rows } of old) {
+      this.#labels.set(labels, this.#end);
+      this.#rows.set(rows, this.#end * this.#dimensions);
+      for (const label of labels) this.#placeOf.set(label, this.#end++);
+    }
+    freeArray(freed);
   }
 }

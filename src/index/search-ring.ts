@@ -1,9 +1,13 @@
 import type { SearchHits } from "../vector/index.js";
+import { hasNativeSearch, hnswlib } from "./hnswlib.js";
 
 /** Searches that can be under way at once; a power of two. */
 const SLOTS = 64;
 /** Hits that a slot has room for. */
 const MOST_HITS = 128;
+
+/** How long the thread looks for more searches before it sleeps. */
+const AWAKE_US = 50;
 
 /**
  * So many searches are told of together, and so many answers, or at the end of a turn those that there are: a thread that is woken for each one
@@ -101,10 +105,31 @@ export class SearchRing {
     return this.#untold === 1;
   }
 
-  /** Gives away the answers that are there, when a message has told of some. */
+  /** Whether a search is under way. */
+  get isOpen(): boolean {
+    return this.#free.length < SLOTS;
+  }
+
+  /** The place in shared memory that changes with the next answer, and what stands there until then. */
+  get nextAnswer(): [numbers: Int32Array, index: number, value: number] {
+    return [this.memory.control, ANSWERED, this.#taken | 0];
+  }
+
+  /** Keeps the thread from telling of its answers, until `takeAnswers`: somebody looks for them (`takeWatched`). */
+  startWatch(): void {
+    Atomics.store(this.memory.control, TOLD, 1);
+  }
+
+  /** Gives away the answers that are there, when a message has told of some, or a watch ends. */
   takeAnswers(give: (id: number, hits: SearchHits) => void): void {
+    Atomics.store(this.memory.control, TOLD, 0);
+    this.takeWatched(give);
+  }
+
+  /** Gives away the answers that are there, during a watch; returns how many. */
+  takeWatched(give: (id: number, hits: SearchHits) => void): number {
     const { control, calls, labels, distances } = this.memory;
-    Atomics.store(control, TOLD, 0);
+    const before = this.#taken;
     while ((this.#taken | 0) !== Atomics.load(control, ANSWERED)) {
       const slot = control[ANSWERED_SLOTS + (this.#taken++ & (SLOTS - 1))] as number;
       const id = calls[slot * CALL_WORDS + ID] as number;
@@ -114,6 +139,7 @@ export class SearchRing {
       this.#release(slot);
       give(id, hits);
     }
+    return this.#taken - before;
   }
 
   /** Frees the slot of a search that has failed, of which a message tells. */
@@ -176,8 +202,9 @@ export class SearchRingThread {
     Atomics.store(this.#memory.control, AWAKE, 1);
   }
 
-  /** Says that the thread sleeps from now on, unless a search has come. */
+  /** Says that the thread sleeps from now on, unless a search has come, or comes soon: an idle processor takes longer to wake than a short walk takes. */
   sleep(): boolean {
+    if (hasNativeSearch(hnswlib)) hnswlib.waitWhile(this.#memory.control, ASKED, this.#taken | 0, AWAKE_US);
     Atomics.store(this.#memory.control, AWAKE, 0);
     if (this.isEmpty) return true;
     this.wake();

@@ -1,4 +1,5 @@
 import { type MetricSpace, metricOf, type SearchHits } from "../vector/index.js";
+import { AnswerWatch } from "./answer-watch.js";
 import { CallsPerTurn } from "./calls-per-turn.js";
 import type { EngineOptions, RestingMessage, SearchCall, ToWorker } from "./hnsw-messages.js";
 import { RestingGraph } from "./resting-graph.js";
@@ -25,15 +26,18 @@ export class SearchRoutes {
   readonly #space: MetricSpace;
   readonly #batch = new SearchBatch();
   readonly #turns = new CallsPerTurn();
+  readonly #watch: AnswerWatch;
   /** The last call that may change the graph; and the graph, when the thread has it at rest since. */
   #lastChange = 0;
   #resting: RestingGraph | undefined;
 
-  constructor({ rows, metric, parameters }: EngineOptions, post: Post) {
+  /** @param give gets the answer to each search that went by the ring */
+  constructor({ rows, metric, parameters }: EngineOptions, post: Post, give: (id: number, hits: SearchHits) => void) {
     this.#post = post;
     this.#dimensions = rows.dimensions;
     this.#space = metricOf(metric);
     this.ring = new SearchRing(rows.dimensions);
+    this.#watch = new AnswerWatch(this.ring, give);
     this.efSearch = parameters.efSearch;
   }
 
@@ -64,11 +68,17 @@ export class SearchRoutes {
     if (isPlain(count, options) && this.ring.ask(id, queries, k, efSearch ?? this.efSearch)) {
       if (this.ring.isFirst) setImmediate(() => this.#wake(true));
       this.#wake(false);
+      this.#watch.extend();
       return;
     }
     const call: SearchCall = { id, count, k, efSearch, exact, allow: allow?.words.slice() };
     this.#batch.add(call, queries);
     if (this.#batch.size === 1) setImmediate(() => this.flush());
+  }
+
+  /** The thread has told of answers in the ring. */
+  answered(): void {
+    this.#watch.told();
   }
 
   /** Sends what waits for the end of the turn. */

@@ -22,6 +22,7 @@ const DISTANCES = {
 
 const addon = createRequire(import.meta.url)(path.resolve(process.argv[2]));
 for (const space of Object.keys(DISTANCES)) for (const dimensions of DIMENSIONS) checkGraph(space, dimensions);
+if (addon.compareRows) checkWaiting();
 
 /** A search as broad as the graph is large is exact, so it has to find what comparing with every point finds. */
 function checkGraph(space, dimensions) {
@@ -132,6 +133,18 @@ function checkReplacing(space, points, queries) {
   const [nodes, distances] = [new Uint32Array(K), new Float32Array(K)];
   const args = [toFloat32(queries[0]), K, K, undefined, undefined, undefined, nodes, distances];
   if (addon.searchShared(shared, ...args) !== -1) throw new Error("a graph that has changed is still shared");
+}
+
+/** A wait ends at once where the number is another one, and with its time where it is not. */
+function checkWaiting() {
+  const numbers = Int32Array.of(-1, 7);
+  const waits = [-1, 7].map((value) => {
+    const started = performance.now();
+    addon.waitWhile(numbers, 1, value, value === 7 ? 1000 : 60_000_000);
+    return performance.now() - started;
+  });
+  if (waits[0] > 30_000 || waits[1] < 1)
+    throw new Error(`waits took ${waits} ms, expected less than 30000 and at least 1`);
 }
 
 /** A view that begins inside its buffer, as those of rows do. */

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import { AnswerWatch } from "../../src/index/answer-watch.js";
+import { hasNativeSearch, hnswlib } from "../../src/index/hnswlib.js";
 import type { SearchHits } from "../../src/index/index.js";
 import { SearchRing, SearchRingThread } from "../../src/index/search-ring.js";
 import { Random } from "../../src/vector/index.js";
@@ -96,6 +99,30 @@ describe("the ring of searches", () => {
     assert.equal(answersOf(ring).length, 1);
   });
 
+  it("tells of nothing while somebody looks for answers, and of the next one after that", () => {
+    const { ring, thread } = both();
+    const hits = { labels: uint32(1), distances: Float64Array.of(0) };
+    for (let id = 1; id <= 7; id++) ring.ask(id, row(id), 1, 10);
+    const answer = () => thread.answer(thread.take()!.slot, hits);
+    ring.startWatch();
+    for (let i = 0; i < 5; i++) answer();
+    assert.equal(thread.mustTell(false), false);
+    const given: number[] = [];
+    assert.equal(
+      ring.takeWatched((id) => given.push(id)),
+      5,
+    );
+    answer();
+    assert.equal(thread.mustTell(true), false);
+    ring.takeAnswers((id) => given.push(id));
+    assert.deepEqual(given, [1, 2, 3, 4, 5, 6]);
+    assert.ok(ring.isOpen);
+    answer();
+    assert.equal(thread.mustTell(true), true);
+    assert.deepEqual(answersOf(ring), [[7, hits]]);
+    assert.ok(!ring.isOpen);
+  });
+
   it("answers each search once however they come and go, many times around", () => {
     const { ring, thread } = both();
     const random = new Random(seedOf("searches that come and go", 9));
@@ -123,5 +150,40 @@ describe("the ring of searches", () => {
       }
     }
     assert.ok(open.size <= 64);
+  });
+});
+
+describe("a watch for answers", () => {
+  const skip = hasNativeSearch(hnswlib) ? false : "npm's build of hnswlib-node cannot wait for shared memory";
+
+  it("finds them without being told, and is told of those that take long", { skip }, async () => {
+    const { ring, thread } = both();
+    const hits = { labels: uint32(1), distances: Float64Array.of(0) };
+    const given: number[] = [];
+    const watch = new AnswerWatch(ring, (id) => given.push(id));
+    const ask = (id: number) => {
+      ring.ask(id, row(id), 1, 10);
+      watch.extend();
+    };
+    const answer = () => thread.answer(thread.take()!.slot, hits);
+    ask(1);
+    ask(2);
+    answer();
+    assert.equal(thread.mustTell(true), false);
+    await turn();
+    assert.deepEqual(given, [1]);
+    // Long after the last question nobody looks any more.
+    const until = performance.now() + 5;
+    while (performance.now() < until) await turn();
+    answer();
+    await turn();
+    assert.deepEqual(given, [1]);
+    assert.equal(thread.mustTell(true), true);
+    watch.told();
+    assert.deepEqual(given, [1, 2]);
+    ask(3);
+    answer();
+    await turn();
+    assert.deepEqual(given, [1, 2, 3]);
   });
 });

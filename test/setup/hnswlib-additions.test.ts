@@ -240,6 +240,31 @@ describe("a build with the patch", () => {
     assert.equal(gone, -1, "what was shared ends with its thread");
   });
 
+  it("waits for a number of shared memory until another thread has changed it, or the time is up", {
+    skip: none,
+  }, async () => {
+    const numbers = new Int32Array(new SharedArrayBuffer(8));
+    const time = (microseconds: number, value: number) => {
+      const started = performance.now();
+      native?.waitWhile(numbers, 1, value, microseconds);
+      return performance.now() - started;
+    };
+    assert.ok(time(10_000_000, 7) < 5000, "it waited for what had happened");
+    assert.ok(time(2000, 0) >= 2, "it did not wait");
+    const thread = new Worker(
+      `const { workerData } = require("node:worker_threads");
+       Atomics.wait(workerData, 0, 0);
+       Atomics.store(workerData, 1, -5);`,
+      { eval: true, workerData: numbers },
+    );
+    await once(thread, "online");
+    Atomics.store(numbers, 0, 1);
+    Atomics.notify(numbers, 0);
+    assert.ok(time(60_000_000, 0) < 30_000, "it did not see the other thread's number");
+    await once(thread, "exit");
+    assert.ok(time(2000, -5) >= 2, "numbers below 0 are not told apart");
+  });
+
   it("refuses to walk or compare beyond what it was given", { skip: none }, () => {
     const graph = nativeGraphOf("l2", Array.from({ length: 4 }, randomVector));
     const query = randomVector();
@@ -273,6 +298,11 @@ describe("a build with the patch", () => {
       () => shared?.(graph.share(), query, 301, 1, undefined, undefined, undefined, nodes, distances),
       refusal,
     );
+    const wait = native?.waitWhile as ((...given: unknown[]) => void) | undefined;
+    const expected = /TypeError: Expected an Int32Array, an index of it/;
+    assert.throws(() => wait?.(new Int32Array(2), 2, 0, 1), expected);
+    assert.throws(() => wait?.(nodes, 0, 0, 1), expected);
+    assert.throws(() => wait?.(new Int32Array(2), 0, 0), expected);
     const unready = new hnswlib.HierarchicalNSW("l2", dimensions) as NativeGraph;
     assert.throws(() => unready.share(), /TypeError: Expected a graph that is there/);
     assert.throws(() => unready.compareNodes(query, Uint32Array.of(), distances), compared);
