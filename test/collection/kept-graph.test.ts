@@ -76,7 +76,7 @@ function snapshotDirectory(database: Database, generation: number): string {
   return join(collections, readdirSync(collections)[0]!, "generations", String(generation), "index");
 }
 
-test("the least breadth that finds as much as before is chosen; where that is dear a little less will do", async () => {
+test("the least breadth that finds nearly as much as before is chosen; where that is dear, less will do", async () => {
   const at = (...recalls: number[]) => {
     const rest = [...recalls];
     return () => Promise.resolve(rest.shift() ?? 0);
@@ -85,6 +85,9 @@ test("the least breadth that finds as much as before is chosen; where that is de
   assert.deepEqual(await chooseBreadth(at(0.9, 0.95, 0.992), 0.99), { breadth: 1.5, recall: 0.992 });
   assert.deepEqual(await chooseBreadth(at(0.9, 0.95, 0.97, 0.985), 0.999), { breadth: 2, recall: 0.985 });
   assert.deepEqual(await chooseBreadth(at(0.9, 0.95, 0.96, 0.97, 0.98), 0.999), { breadth: 3, recall: 0.98 });
+  assert.deepEqual(await chooseBreadth(at(0.985, 0.9875, 0.99), 0.999), { breadth: 1.5, recall: 0.99 });
+  assert.deepEqual(await chooseBreadth(at(0.979, 0.98), 0.985), { breadth: 1.25, recall: 0.98 });
+  assert.deepEqual(await chooseBreadth(at(0.959, 0.97), 0.97), { breadth: 1.25, recall: 0.97 });
   assert.deepEqual(await chooseBreadth(at(0.6, 0.8), 0.7), { breadth: 1.25, recall: 0.8 });
   assert.equal(await chooseBreadth(at(0.9, 0.9, 0.9, 0.9, 0.9, 0.97), 0.999), undefined);
 });
