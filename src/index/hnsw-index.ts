@@ -196,7 +196,9 @@ class HnswIndex implements VectorIndex {
   }
 
   #post(message: ToWorker, transfer?: ArrayBuffer[]): void {
-    if (this.#end === undefined) this.#worker.postMessage(message, transfer);
+    if (this.#end !== undefined) return;
+    this.#worker.postMessage(message, transfer);
+    this.#routes.ring.nudge();
   }
 
   #receive(message: Exclude<FromWorker, { type: "log" }>): void {

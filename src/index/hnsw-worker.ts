@@ -70,6 +70,7 @@ class HnswWorker {
   }
 
   #receive(message: ToWorker): void {
+    this.#ring.received();
     // Searches count when they are run, and a look at the status is no request.
     // Who writes faster than the graph grows is helped by a graph that grows faster.
     const isWrite = message.type === "add" || message.type === "remove";

@@ -23,6 +23,8 @@ function answersOf(ring: SearchRing): [id: number, hits: SearchHits][] {
   return answers;
 }
 
+const unwaiting = hasNativeSearch(hnswlib) ? false : "npm's build of hnswlib-node cannot wait for shared memory";
+
 describe("the ring of searches", () => {
   it("takes searches over as they were asked, and hits as they were found", () => {
     const { ring, thread } = both();
@@ -82,6 +84,23 @@ describe("the ring of searches", () => {
     assert.ok(thread.sleep());
     ring.ask(7, row(1), 1, 10);
     assert.equal(ring.mustWake(true), true);
+  });
+
+  it("sleeps later where nothing happens, and at once where a message is on its way", { skip: unwaiting }, () => {
+    const { ring, thread } = both();
+    const slept = () => {
+      const started = performance.now();
+      assert.ok(thread.sleep());
+      return performance.now() - started;
+    };
+    ring.ask(1, row(1), 1, 10);
+    thread.take();
+    const least = () => Math.min(...Array.from({ length: 50 }, slept));
+    assert.ok(least() >= 0.5, "a search that was taken kept it from waiting");
+    ring.nudge();
+    assert.ok(least() < 0.5, "it waited beside a message");
+    thread.received();
+    assert.ok(least() >= 0.5, "a message that has come kept it from waiting");
   });
 
   it("tells the index of four answers, or at the end of a turn of any, once until it has taken them", () => {
@@ -154,9 +173,7 @@ describe("the ring of searches", () => {
 });
 
 describe("a watch for answers", () => {
-  const skip = hasNativeSearch(hnswlib) ? false : "npm's build of hnswlib-node cannot wait for shared memory";
-
-  it("finds them without being told, and is told of those that take long", { skip }, async () => {
+  it("finds them without being told, and is told of those that take long", { skip: unwaiting }, async () => {
     const { ring, thread } = both();
     const hits = { labels: uint32(1), distances: Float64Array.of(0) };
     const given: number[] = [];
