@@ -85,9 +85,10 @@ test("the least breadth that finds nearly as much as before is chosen; where tha
   assert.deepEqual(await chooseBreadth(at(0.9, 0.95, 0.992), 0.99), { breadth: 1.5, recall: 0.992 });
   assert.deepEqual(await chooseBreadth(at(0.9, 0.95, 0.97, 0.985), 0.999), { breadth: 2, recall: 0.985 });
   assert.deepEqual(await chooseBreadth(at(0.9, 0.95, 0.96, 0.97, 0.98), 0.999), { breadth: 3, recall: 0.98 });
-  assert.deepEqual(await chooseBreadth(at(0.985, 0.9875, 0.99), 0.999), { breadth: 1.5, recall: 0.99 });
-  assert.deepEqual(await chooseBreadth(at(0.979, 0.98), 0.985), { breadth: 1.25, recall: 0.98 });
-  assert.deepEqual(await chooseBreadth(at(0.959, 0.97), 0.97), { breadth: 1.25, recall: 0.97 });
+  assert.deepEqual(await chooseBreadth(at(0.99, 0.991, 0.999), 0.999), { breadth: 1.25, recall: 0.991 });
+  assert.deepEqual(await chooseBreadth(at(0.98, 0.988, 0.99), 0.99), { breadth: 1.25, recall: 0.988 });
+  assert.deepEqual(await chooseBreadth(at(0.97, 0.979, 0.98, 0.99), 0.99), { breadth: 1.5, recall: 0.98 });
+  assert.deepEqual(await chooseBreadth(at(0.979, 0.985), 0.985), { breadth: 1.25, recall: 0.985 });
   assert.deepEqual(await chooseBreadth(at(0.6, 0.8), 0.7), { breadth: 1.25, recall: 0.8 });
   assert.equal(await chooseBreadth(at(0.9, 0.9, 0.9, 0.9, 0.9, 0.97), 0.999), undefined);
 });
