@@ -100,6 +100,8 @@ static std::vector<Hit> search(const Graph& graph, const float* query, size_t k,
   hnswlib::VisitedList* visited = graph.visited_list_pool_->getFreeVisitedList();
   hnswlib::vl_type* const seen = visited->mass;
   const hnswlib::vl_type mark = visited->curV;
+  // One row after the other is compared fastest with what there is to do with each in between.
+  const bool at_once = to_four(graph.fstdistfunc_) != nullptr;
   const Hit entry = descend(graph, query);
   seen[entry.second] = mark;
   meet(entry);
@@ -114,11 +116,21 @@ static std::vector<Hit> search(const Graph& graph, const float* query, size_t k,
       if (seen[node] == mark) continue;
       seen[node] = mark;
       fresh.push_back(node);
+      // Those compared first have no comparison before them that could hide the way from memory.
+      if (fresh.size() <= ROWS_AT_ONCE) prefetch_row(graph.getDataByInternalId(node), graph.data_size_);
     }
-    far.resize(fresh.size());
-    distances_to(graph, query, fresh.data(), fresh.size(), far.data());
-    for (size_t i = 0; i < fresh.size(); i++) {
-      if (far[i] < bound) meet(Hit(far[i], fresh[i]));
+    if (at_once) {
+      far.resize(fresh.size());
+      distances_to(graph, query, fresh.data(), fresh.size(), far.data());
+      for (size_t i = 0; i < fresh.size(); i++) {
+        if (far[i] < bound) meet(Hit(far[i], fresh[i]));
+      }
+    } else {
+      for (size_t i = 0; i < fresh.size(); i++) {
+        if (i + ROWS_AT_ONCE < fresh.size()) prefetch_row(graph.getDataByInternalId(fresh[i + ROWS_AT_ONCE]), graph.data_size_);
+        const float distance = distance_to(graph, query, fresh[i]);
+        if (distance < bound) meet(Hit(distance, fresh[i]));
+      }
     }
     if (!open.empty()) __builtin_prefetch(graph.get_linklist0(open.front().second));
   }

@@ -123,6 +123,13 @@ static void distances(Distance distance, const void* width, const float* queries
     for (size_t i = from; i < std::min(to, rows); i++) prefetch_row(row_at(i), numbers * sizeof(float));
   };
   ask(0, ROWS_AT_ONCE);
+  if (four == nullptr) {
+    for (size_t i = 0; i < rows; i++) {
+      ask(i + ROWS_AT_ONCE, i + ROWS_AT_ONCE + 1);
+      for (size_t q = 0; q < count; q++) out[q * rows + i] = distance(queries + q * numbers, row_at(i), width);
+    }
+    return;
+  }
   for (size_t i = 0; i < rows; i += ROWS_AT_ONCE) {
     ask(i + ROWS_AT_ONCE, i + 2 * ROWS_AT_ONCE);
     const size_t some = std::min(ROWS_AT_ONCE, rows - i);
@@ -131,7 +138,7 @@ static void distances(Distance distance, const void* width, const float* queries
     for (size_t q = 0; q < count; q++) {
       const float* query = queries + q * numbers;
       float* to = out + q * rows + i;
-      if (some == ROWS_AT_ONCE && four != nullptr) {
+      if (some == ROWS_AT_ONCE) {
         four(query, at, numbers, to);
       } else {
         for (size_t j = 0; j < some; j++) to[j] = distance(query, at[j], width);
