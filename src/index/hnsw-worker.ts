@@ -146,8 +146,10 @@ class HnswWorker {
     const isOver = (time: number) => time >= now + (isBusy || !this.#searches.areDone ? BUSY_BUILD_MS : TURN_MS);
     this.#engine.build(isOver, threads);
     this.#tellWatchers();
-    if (!this.#searches.areDone || this.#engine.hasWork || !this.#ring.sleep()) this.#schedule();
-    else this.#tellOfRest();
+    if (!this.#searches.areDone || this.#engine.hasWork) return this.#schedule();
+    // Before it waits for more: who asks without a pause is to learn of it too.
+    this.#tellOfRest();
+    if (!this.#ring.sleep()) this.#schedule();
   }
 
   #tellOfRest(): void {
