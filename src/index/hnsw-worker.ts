@@ -146,7 +146,10 @@ class HnswWorker {
     const isOver = (time: number) => time >= now + (isBusy || !this.#searches.areDone ? BUSY_BUILD_MS : TURN_MS);
     this.#engine.build(isOver, threads);
     this.#tellWatchers();
-    if (!this.#searches.areDone || this.#engine.hasWork) return this.#schedule();
+    if (!this.#searches.areDone || this.#engine.hasWork) {
+      this.#schedule();
+      return;
+    }
     // Before it waits for more: who asks without a pause is to learn of it too.
     this.#tellOfRest();
     if (!this.#ring.sleep()) this.#schedule();
