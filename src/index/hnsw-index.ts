@@ -10,7 +10,6 @@ import {
   type FromWorker,
   type HnswParameters,
   type ToWorker,
-  type WorkerOptions,
 } from "./hnsw-messages.js";
 import { hasNativeSearch, hnswlib } from "./hnswlib.js";
 import { OpenSearches } from "./open-searches.js";
@@ -44,7 +43,7 @@ export interface HnswIndexOptions extends IndexOptions {
   /** Added to the priority number of the index's thread (Linux): 0 normal to 19 lowest. @default 0 */
   niceness?: number;
   /** Searches by short walks on the calling thread while nothing changes the graph, where the build of hnswlib-node can. @default true */
-  share?: boolean;
+  searchHere?: boolean;
   /**
    * Keeps the links of this saved index, with the vectors of `rows`, in place of our own snapshot; then `status` says `provisional`. Where
    * it cannot be used the log says why, and our own snapshot is taken. @default none
@@ -78,7 +77,7 @@ export async function openHnswThread(options: HnswIndexOptions): Promise<VectorI
     rebuildShare: 0.3,
     niceness: 0,
     fresh: false,
-    share: true,
+    searchHere: true,
     ...plain,
   };
   const index = new HnswIndex(engine, log, onCompacted);
@@ -107,7 +106,7 @@ class HnswIndex implements VectorIndex {
       (id, hits) => this.#take(id)?.resolve([hits]),
     );
     this.#worker = new Worker(new URL("./hnsw-worker.js", import.meta.url), {
-      workerData: { engine: options, ring: this.#routes.ring.memory } satisfies WorkerOptions,
+      workerData: options,
     });
     this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
     this.ready = new Promise((resolve, reject) => this.#open.set(0, { resolve: () => resolve(), reject }));
@@ -198,16 +197,12 @@ class HnswIndex implements VectorIndex {
   #post(message: ToWorker, transfer?: ArrayBuffer[]): void {
     if (this.#end !== undefined) return;
     this.#worker.postMessage(message, transfer);
-    this.#routes.ring.nudge();
   }
 
   #receive(message: Exclude<FromWorker, { type: "log" }>): void {
     switch (message.type) {
       case "ready":
         this.#take(0)?.resolve(undefined);
-        break;
-      case "answered":
-        this.#routes.answered();
         break;
       case "hits":
         for (const { id, hits } of unpackHits(message.packed)) this.#take(id)?.resolve(hits);
@@ -222,7 +217,6 @@ class HnswIndex implements VectorIndex {
         this.#take(message.id)?.resolve(message.result);
         break;
       case "failed":
-        this.#routes.ring.failed(message.id);
         this.#take(message.id)?.reject(new AttuneError(message.code, message.message));
     }
   }

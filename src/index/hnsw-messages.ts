@@ -1,7 +1,6 @@
 import { AttuneError, type ErrorCode } from "../errors/index.js";
 import type { Bitmap } from "./bitmap.js";
 import type { SharedGraph } from "./resting-graph.js";
-import type { RingMemory } from "./search-ring.js";
 import type { IndexOptions, IndexStatus, RebuildResult, RowSource } from "./vector-index.js";
 
 export interface HnswParameters {
@@ -36,14 +35,8 @@ export interface EngineOptions extends IndexOptions {
   niceness: number;
   carry?: CarriedIndex;
   fresh: boolean;
-  /** Whether another thread may search the graph while nothing changes it. */
-  share: boolean;
-}
-
-/** What the worker is made with. */
-export interface WorkerOptions {
-  engine: EngineOptions;
-  ring: RingMemory;
+  /** Whether short searches are walks on the calling thread, while nothing changes the graph. */
+  searchHere: boolean;
 }
 
 export interface SearchRequest {
@@ -89,9 +82,7 @@ export function changesGraph(type: keyof Calls): boolean {
   return type === "add" || type === "remove" || type === "rebuild";
 }
 
-export type ToWorker =
-  /** A search has come by the ring. */
-  { type: "wake" } | SearchesMessage | { type: "setEfSearch"; efSearch: number } | { type: "close" } | CallMessage;
+export type ToWorker = SearchesMessage | { type: "setEfSearch"; efSearch: number } | { type: "close" } | CallMessage;
 
 /** Answers to searches, by `packHits`. */
 export interface HitsMessage {
@@ -108,8 +99,6 @@ export interface RestingMessage {
 
 export type FromWorker =
   | { type: "ready" }
-  /** There are answers in the ring. */
-  | { type: "answered" }
   | RestingMessage
   | HitsMessage
   | { type: "done"; id: number; result: IndexStatus | RebuildResult | undefined }

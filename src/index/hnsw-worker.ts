@@ -4,19 +4,18 @@ import { HnswEngine } from "./hnsw-engine.js";
 import {
   type CallMessage,
   changesGraph,
+  type EngineOptions,
   type FromWorker,
   settledMessage,
   type ToWorker,
-  type WorkerOptions,
 } from "./hnsw-messages.js";
-import { SearchRingThread } from "./search-ring.js";
 import { SearchTasks } from "./search-tasks.js";
 
-/** A turn's time for searches, and for building when no search waits. Between turns messages are taken in. */
+/** A turn's time for searches, and for building when nobody searches. Between turns messages are taken in. */
 const TURN_MS = 2;
-/** A turn's time for building while searches wait. */
+/** A turn's time for building while searches come. */
 const BUSY_BUILD_MS = 0.5;
-/** After this long without a search or a write several threads build: whoever asks for nothing does not want the other cores. */
+/** After this long without a search or a write several threads build, whoever asks for nothing does not want the other cores; and without a search, for longer. */
 const QUIET_MS = 50;
 const MAX_BUILDERS = 4;
 const PROGRESS_EVERY_MS = 100;
@@ -34,19 +33,17 @@ class HnswWorker {
   #drains: Watcher[] = [];
   #rebuilds: Watcher[] = [];
   #lastProgress = 0;
-  #lastRequest = 0;
+  #lastSearch = 0;
+  #lastWrite = 0;
   readonly #builders: number;
-  readonly #ring: SearchRingThread;
   readonly #searches: SearchTasks;
-  readonly #shares: boolean;
   /** The last call that may change the graph, and whether the other thread was told of the graph as it is since. */
   #lastChange = 0;
   #told = false;
   #scheduled = false;
   #closing = false;
 
-  constructor(port: MessagePort, { engine: options, ring }: WorkerOptions) {
-    this.#ring = new SearchRingThread(ring);
+  constructor(port: MessagePort, options: EngineOptions) {
     this.#port = port;
     // On Linux a thread has a priority of its own; elsewhere this would slow the whole process.
     if (process.platform === "linux" && options.niceness !== 0) {
@@ -54,9 +51,8 @@ class HnswWorker {
     }
     // An index of lower priority is built beside another, which is asked.
     this.#builders = options.niceness > 0 ? 1 : Math.min(MAX_BUILDERS, availableParallelism());
-    this.#shares = options.share;
     this.#engine = new HnswEngine(options, (message) => this.#post({ type: "log", message }));
-    this.#searches = new SearchTasks(this.#engine, this.#ring, (message) => this.#post(message));
+    this.#searches = new SearchTasks(this.#engine, (message) => this.#post(message));
     this.#engine.onRebuilt = (result) => {
       for (const { id } of this.#rebuilds) this.#post({ type: "done", id, result });
       this.#rebuilds = [];
@@ -70,17 +66,13 @@ class HnswWorker {
   }
 
   #receive(message: ToWorker): void {
-    this.#ring.received();
     // Searches count when they are run, and a look at the status is no request.
     // Who writes faster than the graph grows is helped by a graph that grows faster.
     const isWrite = message.type === "add" || message.type === "remove";
-    if (isWrite && !this.#engine.isFarBehind) this.#lastRequest = performance.now();
+    if (isWrite && !this.#engine.isFarBehind) this.#lastWrite = performance.now();
     switch (message.type) {
       case "search":
         this.#searches.take(message);
-        break;
-      // The next turn looks into the ring.
-      case "wake":
         break;
       case "setEfSearch":
         this.#engine.efSearch = message.efSearch;
@@ -136,27 +128,20 @@ class HnswWorker {
   #turn(): void {
     this.#scheduled = false;
     if (this.#closing) return;
-    this.#ring.wake();
-    if (!this.#searches.areDone) this.#lastRequest = performance.now();
+    if (!this.#searches.areDone) this.#lastSearch = performance.now();
     this.#searches.run(performance.now() + TURN_MS);
     const now = performance.now();
-    const isBusy = !this.#searches.areDone;
-    const threads = now - this.#lastRequest > QUIET_MS ? this.#builders : 1;
-    // A search that comes meanwhile waits no longer than if it had been there before.
-    const isOver = (time: number) => time >= now + (isBusy || !this.#searches.areDone ? BUSY_BUILD_MS : TURN_MS);
+    const threads = now - Math.max(this.#lastSearch, this.#lastWrite) > QUIET_MS ? this.#builders : 1;
+    const end = now + (now - this.#lastSearch > QUIET_MS ? TURN_MS : BUSY_BUILD_MS);
+    const isOver = (time: number) => time >= end;
     this.#engine.build(isOver, threads);
     this.#tellWatchers();
-    if (!this.#searches.areDone || this.#engine.hasWork) {
-      this.#schedule();
-      return;
-    }
-    // Before it waits for more: who asks without a pause is to learn of it too.
-    this.#tellOfRest();
-    if (!this.#ring.sleep()) this.#schedule();
+    if (!this.#searches.areDone || this.#engine.hasWork) this.#schedule();
+    else this.#tellOfRest();
   }
 
   #tellOfRest(): void {
-    if (this.#told || !this.#shares) return;
+    if (this.#told) return;
     const graph = this.#engine.share();
     if (graph === undefined) return;
     this.#told = true;
@@ -195,4 +180,4 @@ class HnswWorker {
   }
 }
 
-if (parentPort !== null) new HnswWorker(parentPort, workerData as WorkerOptions);
+if (parentPort !== null) new HnswWorker(parentPort, workerData as EngineOptions);

@@ -55,13 +55,40 @@ export interface NativeFunctions {
     rows: Float32Array,
     distances: Float32Array,
   ): void;
-  /**
-   * Returns when the number at a place of shared memory is not `value` any more, or the time is up: sooner than the event loop would tell of it, for the
-   * processor does not fall asleep. Other threads that want it go first.
-   */
-  waitWhile(numbers: Int32Array, index: number, value: number, microseconds: number): void;
   /** `searchNodes` of the graph that a thread has shared by this number; -1 when it is no longer shared. */
   searchShared(number: number, ...search: Parameters<NativeGraph["searchNodes"]>): number;
+  /** At most so many threads; `tell` is called when there are answers, once until they are taken, unless somebody watches. */
+  Walkers: new (
+    threads: number,
+    tell: () => void,
+  ) => NativeWalkers;
+}
+
+/** Threads that walk in shared graphs while this one does something else. */
+export interface NativeWalkers {
+  /**
+   * Asks for what `searchNodes` finds in the graph shared by this number, which takes about `cost` microseconds. The query is copied; the maps
+   * have to stay until the answer. False when the graph is no longer shared.
+   */
+  ask(
+    id: number,
+    number: number,
+    query: Float32Array,
+    k: number,
+    breadth: number,
+    cost: number,
+    labelOf: Uint32Array | undefined,
+    nodeOf: Uint32Array | undefined,
+  ): boolean;
+  /** Whether somebody looks for answers, who need not be told; after it ends, somebody has to take once more. */
+  watch(watched: boolean): void;
+  /** Returns when there is an answer, or the time is up. Other threads that want the processor go first. */
+  wait(microseconds: number): void;
+  /**
+   * Takes as many answers as `ids` has room for, and returns how many. The i-th has `counts[i]` hits, from `i * nodes.length / ids.length` on, or -1
+   * when its graph is no longer shared; hits that find no room there are left out.
+   */
+  take(ids: Float64Array, counts: Int32Array, nodes: Uint32Array, distances: Float32Array): number;
 }
 
 // A CommonJS native addon: `require` also works in worker threads and skips the interop guesswork of `import`.

@@ -34,11 +34,22 @@ export class NativeSearch implements GraphSearch {
     const { count, living, maps } = this.#nodes;
     const { labelOf, nodeOf } = allow === undefined && living === count ? NO_MAPS : maps;
     const found = this.#walk(query, k, breadth, labelOf, nodeOf, allow?.words, this.#found, this.#distances);
-    const hits = { labels: new Uint32Array(found), distances: new Float64Array(found) };
-    for (let i = 0; i < found; i++) {
-      hits.labels[i] = maps.labelOf[this.#found[i] as number] as number;
-      hits.distances[i] = this.#space.fromHnsw(this.#distances[i] as number);
-    }
-    return hits;
+    return hitsOf(this.#found, this.#distances, found, maps.labelOf, this.#space);
   }
+}
+
+/** The first `count` nodes and their distances as hits. */
+export function hitsOf(
+  nodes: Uint32Array,
+  distances: Float32Array,
+  count: number,
+  labelOf: Uint32Array,
+  space: MetricSpace,
+): SearchHits {
+  const hits = { labels: new Uint32Array(count), distances: new Float64Array(count) };
+  for (let i = 0; i < count; i++) {
+    hits.labels[i] = labelOf[nodes[i] as number] as number;
+    hits.distances[i] = space.fromHnsw(distances[i] as number);
+  }
+  return hits;
 }

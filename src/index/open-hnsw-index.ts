@@ -51,6 +51,6 @@ function shardOptions(options: HnswIndexOptions, shard: number, shards: number):
     },
     onCompacted: undefined,
     // Each shard is there for a core of its own.
-    share: false,
+    searchHere: false,
   };
 }

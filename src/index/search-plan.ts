@@ -21,6 +21,11 @@ export function walkCost(breadth: number, dimensions: number, costs: SearchCosts
   return breadth * (costs.visit + dimensions * costs.visitNumber);
 }
 
+/** What comparing with so many rows costs, in the microseconds of `costs`. */
+export function scanCost(rows: number, dimensions: number, costs: SearchCosts): number {
+  return rows * (costs.row + dimensions * costs.rowNumber);
+}
+
 /** True when every match is compared rather than walked to, whatever it costs: the walk would keep a quarter of them anyway. */
 export function isSmall(matches: number, breadth: number): boolean {
   return breadth * 4 >= matches;
@@ -49,6 +54,5 @@ export function prefersScan(
   if (!filtered) return false;
   const visited = Math.min(live, (breadth * live) / matches);
   const walk = walkCost(visited, dimensions, costs);
-  const scan = matches * (costs.row + dimensions * costs.rowNumber);
-  return scan <= walk;
+  return scanCost(matches, dimensions, costs) <= walk;
 }

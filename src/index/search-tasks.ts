@@ -3,30 +3,25 @@ import { Bitmap } from "./bitmap.js";
 import type { HnswEngine } from "./hnsw-engine.js";
 import { type FromWorker, type SearchesMessage, settledMessage } from "./hnsw-messages.js";
 import { type AnsweredSearch, packHits } from "./packed-hits.js";
-import type { SearchRingThread } from "./search-ring.js";
 
 interface Task {
   id: number;
-  /** Where it came by the ring, and its answer goes. */
-  slot?: number;
   steps: Generator<undefined, SearchHits[]>;
 }
 
-/** The searches under way in an index's thread, those that came by the ring and those that came by messages. */
+/** The searches under way in an index's thread. */
 export class SearchTasks {
   readonly #engine: HnswEngine;
-  readonly #ring: SearchRingThread;
   readonly #post: (message: FromWorker) => void;
   readonly #tasks: Task[] = [];
 
-  constructor(engine: HnswEngine, ring: SearchRingThread, post: (message: FromWorker) => void) {
+  constructor(engine: HnswEngine, post: (message: FromWorker) => void) {
     this.#engine = engine;
-    this.#ring = ring;
     this.#post = post;
   }
 
   get areDone(): boolean {
-    return this.#tasks.length === 0 && this.#ring.isEmpty;
+    return this.#tasks.length === 0;
   }
 
   take({ calls, queries }: SearchesMessage): void {
@@ -42,34 +37,18 @@ export class SearchTasks {
   }
 
   /**
-   * Takes a step of each in turn, so that a long one holds none up, those among them that come by the ring meanwhile, until `deadline`
-   * (performance.now() milliseconds) or all are done. What came by messages is answered in one.
+   * Takes a step of each in turn, so that a long one holds none up, until `deadline` (performance.now() milliseconds) or all are done. What was
+   * found is answered in one message.
    */
   run(deadline: number): void {
     const answers: AnsweredSearch[] = [];
-    for (this.#takeAsked(); this.#tasks.length > 0; this.#takeAsked()) {
+    while (this.#tasks.length > 0) {
       const task = this.#tasks.shift() as Task;
       const hits = this.#step(task);
-      if (hits !== undefined && task.slot === undefined) answers.push({ id: task.id, hits });
-      if (hits !== undefined && task.slot !== undefined) {
-        this.#ring.answer(task.slot, hits[0] as SearchHits);
-        this.#tell(false);
-      }
+      if (hits !== undefined) answers.push({ id: task.id, hits });
       if (performance.now() >= deadline) break;
     }
-    this.#tell(true);
     if (answers.length > 0) this.#post({ type: "hits", packed: packHits(answers) });
-  }
-
-  #tell(isEndOfTurn: boolean): void {
-    if (this.#ring.mustTell(isEndOfTurn)) this.#post({ type: "answered" });
-  }
-
-  #takeAsked(): void {
-    for (let asked = this.#ring.take(); asked !== undefined; asked = this.#ring.take()) {
-      const { id, slot, query: queries, k, efSearch } = asked;
-      this.#tasks.push({ id, slot, steps: this.#engine.search({ queries, k, efSearch }) });
-    }
   }
 
   /** What the search has found, when this was its last step. */

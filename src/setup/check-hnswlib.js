@@ -22,7 +22,7 @@ const DISTANCES = {
 
 const addon = createRequire(import.meta.url)(path.resolve(process.argv[2]));
 for (const space of Object.keys(DISTANCES)) for (const dimensions of DIMENSIONS) checkGraph(space, dimensions);
-if (addon.compareRows) checkWaiting();
+if (addon.compareRows) await checkWalkers();
 
 /** A search as broad as the graph is large is exact, so it has to find what comparing with every point finds. */
 function checkGraph(space, dimensions) {
@@ -135,16 +135,37 @@ function checkReplacing(space, points, queries) {
   if (addon.searchShared(shared, ...args) !== -1) throw new Error("a graph that has changed is still shared");
 }
 
-/** A wait ends at once where the number is another one, and with its time where it is not. */
-function checkWaiting() {
-  const numbers = Int32Array.of(-1, 7);
-  const waits = [-1, 7].map((value) => {
-    const started = performance.now();
-    addon.waitWhile(numbers, 1, value, value === 7 ? 1000 : 60_000_000);
-    return performance.now() - started;
+/** Other threads find what this one finds, and tell of it. */
+async function checkWalkers() {
+  const random = generator(1);
+  const vectors = (count) => Array.from({ length: count }, () => toFloat32(unitVector(random, 16)));
+  const graph = graphOf(vectors(POINTS), "l2", 16);
+  const number = graph.share();
+  const queries = vectors(QUERIES);
+  const expected = queries.map((query) => JSON.stringify(graph.searchKnn(query, K)));
+  const [ids, counts] = [new Float64Array(QUERIES), new Int32Array(QUERIES)];
+  const [nodes, distances] = [new Uint32Array(QUERIES * K), new Float32Array(QUERIES * K)];
+  let open = QUERIES;
+  await new Promise((resolve, reject) => {
+    const take = () => {
+      const taken = walkers.take(ids, counts, nodes, distances);
+      for (let i = 0; i < taken; i++) {
+        const part = [i * K, i * K + counts[i]];
+        const found = { distances: [...distances.subarray(...part)], neighbors: [...nodes.subarray(...part)] };
+        if (JSON.stringify(found) !== expected[ids[i]]) reject(new Error("another thread found something else"));
+      }
+      open -= taken;
+      if (open === 0) resolve();
+    };
+    const walkers = new addon.Walkers(2, take);
+    for (const [id, query] of queries.entries()) {
+      if (!walkers.ask(id, number, query, K, graph.getEf(), 1000, undefined, undefined)) reject(new Error("no thread"));
+    }
+    setTimeout(
+      () => reject(new Error(`${open} searches of other threads were not answered in a minute`)),
+      60_000,
+    ).unref();
   });
-  if (waits[0] > 30_000 || waits[1] < 1)
-    throw new Error(`waits took ${waits} ms, expected less than 30000 and at least 1`);
 }
 
 /** A view that begins inside its buffer, as those of rows do. */

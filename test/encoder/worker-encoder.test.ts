@@ -44,7 +44,7 @@ describe("an encoder in its worker thread", () => {
   it("answers a query long before the bulk that was there first", async (t) => {
     const encoder = await openUseLite(t);
     const order: string[] = [];
-    const bulk = encoder.encode(bulkTexts(400)).then(() => order.push("bulk"));
+    const bulk = encoder.encode(bulkTexts(2_000)).then(() => order.push("bulk"));
     await sleep(50);
     const query = encoder.encode(["where is my card"], { priority: "query" }).then(() => order.push("query"));
     await Promise.all([bulk, query]);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
+import { Bitmap } from "../../src/index/bitmap.js";
 import { CallsPerTurn } from "../../src/index/calls-per-turn.js";
 import { HnswGraph } from "../../src/index/hnsw-graph.js";
 import { hasNativeSearch, hnswlib } from "../../src/index/hnswlib.js";
@@ -97,12 +98,24 @@ describe("a search that comes alone", { skip }, () => {
     assert.ok(model.check(await untilAtRest(index, query), query, 5) >= 0.8);
   });
 
-  it("goes to the index's thread with a filter, when exact, when nearly all would be compared, and when it would be long", async () => {
-    const { index, clusters } = await filled(3000, 4);
+  it("goes to other threads with a filter, when exact, and when it would be long", async () => {
+    const { index, clusters } = await filled(4000, 4);
     await untilAtRest(index, clusters.row());
-    for (const options of [{ exact: true }, { efSearch: 800 }, { k: 2990 }, { k: 0 }]) {
+    const allow = new Bitmap();
+    allow.set(7);
+    for (const options of [{ exact: true }, { efSearch: 950 }, { k: 0 }, { allow }]) {
       await turn();
       assert.equal(await atOnce(index, clusters.row(), { k: 5, ...options }), undefined, JSON.stringify(options));
+    }
+  });
+
+  it("compares with each row where it would meet a quarter of them anyway", async () => {
+    const { index, model, clusters } = await filled(3000, 8);
+    await untilAtRest(index, clusters.row());
+    for (const options of [{ k: 5, efSearch: 800 }, { k: 2990 }]) {
+      await turn();
+      const query = clusters.row();
+      assert.equal(model.check((await atOnce(index, query, options))!, query, options.k), 1);
     }
   });
 
@@ -136,7 +149,7 @@ describe("a resting graph", { skip }, () => {
   };
   const query = Float32Array.of(0, 0, 0);
   const far = (distance: number) => Float32Array.of(distance, 0, 0);
-  const resting = (graph: HnswGraph) => new RestingGraph(graph.share()!, space);
+  const resting = (graph: HnswGraph) => new RestingGraph(graph.share()!, space, 3);
 
   it("is searched until the graph grows or is freed", () => {
     const graph = graphOf([far(3), far(1), far(2)]);
@@ -163,7 +176,7 @@ describe("a resting graph", { skip }, () => {
     const cosine = metricOf("cosine");
     const graph = HnswGraph.create(cosine, 3, { m: 8, efConstruction: 50 }, 10);
     graph.add(0, Float32Array.of(1, 0, 0));
-    assert.deepEqual(new RestingGraph(graph.share()!, cosine).search(given, 1, 10)?.labels, uint32(0));
+    assert.deepEqual(new RestingGraph(graph.share()!, cosine, 3).search(given, 1, 10)?.labels, uint32(0));
     assert.deepEqual(given, Float32Array.of(2, 0, 0));
   });
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -240,29 +241,179 @@ describe("a build with the patch", () => {
     assert.equal(gone, -1, "what was shared ends with its thread");
   });
 
-  it("waits for a number of shared memory until another thread has changed it, or the time is up", {
-    skip: none,
-  }, async () => {
-    const numbers = new Int32Array(new SharedArrayBuffer(8));
-    const time = (microseconds: number, value: number) => {
-      const started = performance.now();
-      native?.waitWhile(numbers, 1, value, microseconds);
-      return performance.now() - started;
+  describe("walkers", { skip: none }, () => {
+    type Answer = { id: number; nodes: number[] | undefined; distances: number[] };
+    const ROOM = 4;
+    const walkersOf = (threads: number, tell: () => void) => {
+      const walkers = new native!.Walkers(threads, tell);
+      const ids = new Float64Array(3);
+      const counts = new Int32Array(3);
+      const found = { nodes: new Uint32Array(3 * ROOM), distances: new Float32Array(3 * ROOM) };
+      const take = (): Answer[] =>
+        Array.from({ length: walkers.take(ids, counts, found.nodes, found.distances) }, (_, i) => {
+          const count = counts[i]!;
+          const part = [i * ROOM, i * ROOM + Math.max(count, 0)] as const;
+          const nodes = count < 0 ? undefined : [...found.nodes.subarray(...part)];
+          return { id: ids[i]!, nodes, distances: [...found.distances.subarray(...part)] };
+        });
+      return { walkers, take };
     };
-    assert.ok(time(10_000_000, 7) < 5000, "it waited for what had happened");
-    assert.ok(time(2000, 0) >= 2, "it did not wait");
-    const thread = new Worker(
-      `const { workerData } = require("node:worker_threads");
-       Atomics.wait(workerData, 0, 0);
-       Atomics.store(workerData, 1, -5);`,
-      { eval: true, workerData: numbers },
-    );
-    await once(thread, "online");
-    Atomics.store(numbers, 0, 1);
-    Atomics.notify(numbers, 0);
-    assert.ok(time(60_000_000, 0) < 30_000, "it did not see the other thread's number");
-    await once(thread, "exit");
-    assert.ok(time(2000, -5) >= 2, "numbers below 0 are not told apart");
+    const expectedOf = (graph: NativeGraph, query: Float32Array, k: number, breadth: number) => {
+      const found = graph.searchNodes(query, k, breadth, undefined, undefined, undefined, nodes, distances);
+      return { nodes: [...nodes.subarray(0, found)], distances: [...distances.subarray(0, found)] };
+    };
+
+    it("find what one thread finds, in whatever order, and tell of it until it is taken", async () => {
+      const graph = nativeGraphOf("ip", Array.from({ length: 300 }, randomVector));
+      const expected = new Map<number, { nodes: number[]; distances: number[] }>();
+      let told = 0;
+      const { walkers, take } = walkersOf(3, () => told++);
+      for (let round = 0; round < 20; round++) {
+        for (let i = 0; i < 50; i++) {
+          const query = randomVector();
+          // Beyond 32 bits.
+          const id = 2 ** 40 + round * 50 + i;
+          // Costly enough for every thread to be woken, or so cheap that one does it.
+          const cost = round % 2 === 0 ? 1e6 : 0;
+          assert.ok(walkers.ask(id, graph.share(), query, ROOM, 20, cost, undefined, undefined));
+          query.fill(0);
+          query.set(Float32Array.from(query, () => Number.NaN));
+          expected.set(id, { nodes: [], distances: [] });
+        }
+        while (expected.size > 0) {
+          for (const { id } of take())
+            assert.ok(expected.delete(id), `search ${id} was answered twice, or never asked`);
+          await turn();
+        }
+      }
+      assert.ok(told > 0, "nobody was told of answers");
+      const query = randomVector();
+      walkers.ask(1, graph.share(), query, ROOM, 20, 1, undefined, undefined);
+      walkers.wait(60_000_000);
+      assert.deepEqual(take(), [{ id: 1, ...expectedOf(graph, query, ROOM, 20) }]);
+    });
+
+    it("find the living alone, and as many as there is room for", () => {
+      const graph = nativeGraphOf("l2", Array.from({ length: 300 }, randomVector));
+      const labelOf = Uint32Array.from({ length: 300 }, (_, node) => 299 - node);
+      const nodeOf = Uint32Array.from({ length: 300 }, (_, label) => (label % 3 === 0 ? 299 - label : 2 ** 32 - 1));
+      const query = randomVector();
+      const { walkers, take } = walkersOf(1, () => {});
+      walkers.ask(7, graph.share(), query, 2 * ROOM, 50, 1, labelOf, nodeOf);
+      walkers.wait(60_000_000);
+      const found = graph.searchNodes(query, ROOM, 50, labelOf, nodeOf, undefined, nodes, distances);
+      const expected = { nodes: [...nodes.subarray(0, found)], distances: [...distances.subarray(0, found)] };
+      assert.equal(found, ROOM);
+      assert.ok(expected.nodes.every((node) => labelOf[node]! % 3 === 0));
+      assert.deepEqual(take(), [{ id: 7, ...expected }]);
+    });
+
+    it("tell of nothing while somebody watches, nor twice before it is taken", async () => {
+      const graph = nativeGraphOf("l2", Array.from({ length: 4 }, randomVector));
+      let told = 0;
+      const { walkers, take } = walkersOf(1, () => told++);
+      const answered = (id: number) => {
+        walkers.ask(id, graph.share(), randomVector(), 1, 1, 1, undefined, undefined);
+        walkers.wait(60_000_000);
+      };
+      walkers.watch(true);
+      answered(1);
+      await turn();
+      assert.deepEqual([told, take().length], [0, 1]);
+      walkers.watch(false);
+      for (const id of [2, 3, 4]) answered(id);
+      const until = performance.now() + 30_000;
+      while (told === 0 && performance.now() < until) await turn();
+      for (let i = 0; i < 10; i++) await turn();
+      assert.deepEqual([told, take().map(({ id }) => id)], [1, [2, 3, 4]]);
+    });
+
+    it("wait until there is an answer, or the time is up", () => {
+      const { walkers, take } = walkersOf(1, () => {});
+      const time = (microseconds: number) => {
+        const started = performance.now();
+        walkers.wait(microseconds);
+        return performance.now() - started;
+      };
+      assert.ok(time(2000) >= 2, "it did not wait");
+      const graph = nativeGraphOf("l2", Array.from({ length: 4 }, randomVector));
+      walkers.ask(1, graph.share(), randomVector(), 1, 1, 1, undefined, undefined);
+      assert.ok(time(60_000_000) < 30_000, "it did not see the answer");
+      assert.ok(time(60_000_000) < 30_000, "it waited for what was there");
+      assert.equal(take().length, 1);
+      assert.ok(time(2000) >= 2, "it did not wait for the next");
+    });
+
+    it("answer nothing of a graph that is no longer shared, and refuse the next search of it", () => {
+      const graph = nativeGraphOf("l2", Array.from({ length: 200 }, randomVector));
+      const { walkers, take } = walkersOf(1, () => {});
+      const number = graph.share();
+      const query = randomVector();
+      // The first keeps the thread busy while the graph changes, so what comes behind it finds none.
+      const asked = Array.from({ length: 300 }, (_, id) =>
+        walkers.ask(id, number, query, 1, 200, 0, undefined, undefined),
+      );
+      assert.ok(asked.every(Boolean));
+      graph.addPoint(randomVector(), 200);
+      assert.equal(walkers.ask(300, number, query, 1, 200, 0, undefined, undefined), false);
+      const answers: Answer[] = [];
+      while (answers.length < asked.length) {
+        walkers.wait(60_000_000);
+        answers.push(...take());
+      }
+      assert.ok(
+        answers.some(({ nodes }) => nodes === undefined),
+        "every search was over before the graph changed",
+      );
+      for (const { nodes } of answers) assert.ok(nodes === undefined || nodes.length === 1);
+    });
+
+    it("refuse what does not fit", () => {
+      const graph = nativeGraphOf("l2", Array.from({ length: 4 }, randomVector));
+      const number = graph.share();
+      const query = randomVector();
+      const loose = native!.Walkers as unknown as new (
+        ...given: unknown[]
+      ) => Record<string, (...given: unknown[]) => unknown>;
+      for (const wrong of [[], [0, () => {}], [1], [1, 1]])
+        assert.throws(() => new loose(...wrong), /TypeError: Expected a number of threads and a function/);
+      const walkers = new loose(1, () => {});
+      assert.throws(() => walkers.ask!(1, number, query, 1, 1, 1), /TypeError: Expected an id, a graph/);
+      assert.throws(
+        () => walkers.ask!(1, number, [...query], 1, 1, 1, undefined, undefined),
+        /TypeError: Expected an id/,
+      );
+      assert.throws(
+        () => walkers.ask!(1, number, query, 1, 1, 1, new Uint32Array(4), undefined),
+        /TypeError: Expected an id/,
+      );
+      const misfit = /TypeError: Expected a query of the graph's dimensions/;
+      assert.throws(() => walkers.ask!(1, number, query.subarray(1), 1, 1, 1, undefined, undefined), misfit);
+      assert.throws(() => walkers.ask!(1, number, query, 1, 1, 1, new Uint32Array(3), new Uint32Array(4)), misfit);
+      assert.throws(() => walkers.watch!(), /TypeError: Expected whether somebody looks/);
+      assert.throws(() => walkers.wait!("long"), /TypeError: Expected microseconds/);
+      const room = /TypeError: Expected room for ids/;
+      assert.throws(() => walkers.take!(new Float64Array(0), new Int32Array(1), nodes, distances), room);
+      assert.throws(() => walkers.take!(new Float64Array(2), new Int32Array(1), nodes, distances), room);
+      assert.throws(() => walkers.take!(new Float64Array(1), new Int32Array(1), nodes, new Float32Array(1)), room);
+      assert.equal(walkers.take!(new Float64Array(1), new Int32Array(1), nodes, distances), 0);
+    });
+
+    it("end with the thread that made them, whatever is still asked", async () => {
+      const { file } = findTunedBuild()!;
+      const code = `
+        const { Walkers, HierarchicalNSW } = require(${JSON.stringify(file)});
+        const graph = new HierarchicalNSW("l2", 3);
+        graph.initIndex(1000);
+        for (let i = 0; i < 1000; i++) graph.addPoint(Float32Array.of(Math.random(), i, 0), i);
+        const walkers = new Walkers(2, () => {});
+        for (let i = 0; i < 500; i++) walkers.ask(i, graph.share(), Float32Array.of(1, 2, 3), 10, 900, 1000, undefined, undefined);
+        process.exit();`;
+      const thread = new Worker(code, { eval: true });
+      assert.deepEqual(await once(thread, "exit"), [0]);
+      const { stderr, status } = spawnSync(process.execPath, ["-e", code], { encoding: "utf8", timeout: 60_000 });
+      assert.deepEqual([stderr, status], ["", 0]);
+    });
   });
 
   it("refuses to walk or compare beyond what it was given", { skip: none }, () => {
@@ -298,11 +449,6 @@ describe("a build with the patch", () => {
       () => shared?.(graph.share(), query, 301, 1, undefined, undefined, undefined, nodes, distances),
       refusal,
     );
-    const wait = native?.waitWhile as ((...given: unknown[]) => void) | undefined;
-    const expected = /TypeError: Expected an Int32Array, an index of it/;
-    assert.throws(() => wait?.(new Int32Array(2), 2, 0, 1), expected);
-    assert.throws(() => wait?.(nodes, 0, 0, 1), expected);
-    assert.throws(() => wait?.(new Int32Array(2), 0, 0), expected);
     const unready = new hnswlib.HierarchicalNSW("l2", dimensions) as NativeGraph;
     assert.throws(() => unready.share(), /TypeError: Expected a graph that is there/);
     assert.throws(() => unready.compareNodes(query, Uint32Array.of(), distances), compared);

@@ -30,6 +30,9 @@ struct Living {
   }
 };
 
+// Of what a walk meets: more room is made as it is needed.
+constexpr size_t FIRST_ROOM = 256;
+
 struct Everyone {
   bool operator()(Node) const { return true; }
 };
@@ -74,15 +77,36 @@ static Hit descend(const Graph& graph, const float* query) {
   return nearest;
 }
 
+// Up to `k` of the nearest of all nodes that pass `test`, nearest first.
+template <class Test>
+static std::vector<Hit> compare_all(const Graph& graph, const float* query, size_t k, const Test& test) {
+  std::vector<Node> nodes;
+  for (Node node = 0; node < graph.cur_element_count; node++) {
+    if (test(node)) nodes.push_back(node);
+  }
+  std::vector<float> far(nodes.size());
+  distances_to(graph, query, nodes.data(), nodes.size(), far.data());
+  std::vector<Hit> hits;
+  for (size_t i = 0; i < nodes.size(); i++) hits.push_back(Hit(far[i], nodes[i]));
+  const size_t some = std::min(k, hits.size());
+  std::partial_sort(hits.begin(), hits.begin() + some, hits.end());
+  hits.resize(some);
+  return hits;
+}
+
 // The walk of the lowest layer (Malkov and Yashunin, arXiv 1603.09320, algorithm 2): up to `k` of the `breadth` nearest nodes met that pass
-// `test`, nearest first. It goes on until `breadth` were met that no open node is nearer than.
+// `test`, nearest first. It goes on until `breadth` were met that no open node is nearer than; where it may meet all, they are compared without it.
 template <class Test>
 static std::vector<Hit> search(const Graph& graph, const float* query, size_t k, size_t breadth, const Test& test) {
-  if (graph.cur_element_count == 0) return {};
+  if (breadth >= graph.cur_element_count) return compare_all(graph, query, k, test);
   const auto nearer_on_top = std::greater<Hit>();
   std::vector<Hit> best, open;
   std::vector<Node> fresh;
   std::vector<float> far;
+  best.reserve(std::min(breadth, FIRST_ROOM) + 1);
+  open.reserve(FIRST_ROOM);
+  fresh.reserve(graph.maxM0_);
+  far.reserve(graph.maxM0_);
   float bound = std::numeric_limits<float>::max();
   const auto meet = [&](const Hit& hit) {
     open.push_back(hit);

@@ -2,11 +2,9 @@
 // TypeError before anything is read through them.
 #pragma once
 
-#include <chrono>
 #include <cstring>
 #include <napi.h>
 #include <string>
-#include <thread>
 
 namespace attune {
 
@@ -140,21 +138,6 @@ static Napi::Value compare_rows(const Napi::CallbackInfo& info) {
   distances(
     is_l2 ? l2.get_dist_func() : ip.get_dist_func(), &dimensions, floats_of(info[2]), count,
     [&](size_t i) { return block + i * dimensions * sizeof(float); }, rows, floats_of(info[4]));
-  return env.Undefined();
-}
-
-// waitWhile(numbers, index, value, microseconds): returns when the number at this place of shared memory is another one, or the time is up. The
-// processor stays awake, and whoever else wants it goes first.
-static Napi::Value wait_while(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const bool typed = info.Length() == 4 && info[0].IsTypedArray() && info[0].As<Napi::TypedArray>().TypedArrayType() == napi_int32_array &&
-                     info[1].IsNumber() && info[2].IsNumber() && info[3].IsNumber();
-  const bool fits = typed && number_of(info[1]) < size_of(info[0]);
-  if (refuse(env, fits, "an Int32Array, an index of it, a number, and microseconds")) return env.Null();
-  const int32_t* place = info[0].As<Napi::Int32Array>().Data() + number_of(info[1]);
-  const int32_t value = info[2].As<Napi::Number>().Int32Value();
-  const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(number_of(info[3]));
-  while (__atomic_load_n(place, __ATOMIC_ACQUIRE) == value && std::chrono::steady_clock::now() < end) std::this_thread::yield();
   return env.Undefined();
 }
 

@@ -16,7 +16,9 @@ const HEADERS = [
   "graph-search.h",
   "graph-build.h",
   "shared-graph.h",
+  "walkers.h",
   "node-methods.h",
+  "node-walkers.h",
 ].map((name) => path.join(ADDITIONS, name));
 const PATCHES = [
   { file: "src/addon.cc", patch: path.join(ADDITIONS, "addon.patch") },

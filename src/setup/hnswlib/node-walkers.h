@@ -1,0 +1,132 @@
+// `Walkers` (walkers.h) as JavaScript has it. It belongs to the thread that made it.
+#pragma once
+
+#include <memory>
+#include <napi.h>
+
+namespace attune {
+
+class NodeWalkers : public Napi::ObjectWrap<NodeWalkers> {
+ public:
+  static void Init(Napi::Env env, Napi::Object exports) {
+    exports.Set("Walkers", DefineClass(env, "Walkers", {
+      InstanceMethod("ask", &NodeWalkers::ask),
+      InstanceMethod("watch", &NodeWalkers::watch),
+      InstanceMethod("wait", &NodeWalkers::wait),
+      InstanceMethod("take", &NodeWalkers::take),
+    }));
+  }
+
+  // new Walkers(threads, tell): at most so many threads, which are made as they are needed; see `Walkers` for `tell`.
+  NodeWalkers(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NodeWalkers>(info) {
+    const Napi::Env env = info.Env();
+    const bool fits = info.Length() == 2 && info[0].IsNumber() && number_of(info[0]) > 0 && info[1].IsFunction();
+    if (refuse(env, fits, "a number of threads and a function to tell of answers")) return;
+    env_ = env;
+    const napi_value name = Napi::String::New(env, "attune walkers");
+    napi_create_threadsafe_function(env, info[1], nullptr, name, 0, 1, nullptr, nullptr, nullptr, call, &tell_);
+    napi_unref_threadsafe_function(env, tell_);
+    walkers_ = std::make_unique<Walkers>(number_of(info[0]), [this] { napi_call_threadsafe_function(tell_, nullptr, napi_tsfn_nonblocking); });
+    napi_add_env_cleanup_hook(env_, end, this);
+  }
+
+  ~NodeWalkers() {
+    if (walkers_ == nullptr) return;
+    napi_remove_env_cleanup_hook(env_, end, this);
+    walkers_.reset();
+    napi_release_threadsafe_function(tell_, napi_tsfn_release);
+  }
+
+ private:
+  // Tells in the thread of JavaScript, unless that is about to end. Node-addon-api's own way would end the process then.
+  static void call(napi_env env, napi_value tell, void*, void*) {
+    napi_value receiver, error;
+    if (env == nullptr || napi_get_undefined(env, &receiver) != napi_ok) return;
+    if (napi_call_function(env, receiver, tell, 0, nullptr, nullptr) != napi_pending_exception) return;
+    if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+  }
+
+  // The threads end before what they tell does.
+  static void end(void* self) { static_cast<NodeWalkers*>(self)->walkers_.reset(); }
+
+  // ask(id, number, query, k, breadth, cost, labelOf?, nodeOf?): a search in the graph shared by this number, see `searchNodes`, that takes about
+  // `cost` microseconds. The query is copied; the maps have to stay until it is answered. False when the graph is no longer shared, or there is
+  // no thread to be had.
+  Napi::Value ask(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const bool typed = info.Length() == 8 && info[0].IsNumber() && info[1].IsNumber() && is_float32_array(info[2]) && info[3].IsNumber() &&
+                       info[4].IsNumber() && info[5].IsNumber() &&
+                       (info[6].IsUndefined() || (is_uint32_array(info[6]) && is_uint32_array(info[7])));
+    if (refuse(env, typed && walkers_ != nullptr, "an id, a graph, a query, k, a breadth, a cost, and maps of the living")) return env.Null();
+    auto walk = std::make_unique<Walk>();
+    walk->id = info[0].As<Napi::Number>().DoubleValue();
+    walk->shared = shared_graphs().find(number_of(info[1]));
+    if (walk->shared == nullptr) return Napi::Boolean::New(env, false);
+    walk->k = number_of(info[3]);
+    walk->breadth = std::max<size_t>({walk->k, number_of(info[4]), 1});
+    walk->cost = info[5].As<Napi::Number>().DoubleValue();
+    walk->all = info[6].IsUndefined();
+    if (!walk->all) walk->living = Living{integers_of(info[6]), integers_of(info[7]), size_of(info[7]), nullptr, 0};
+    {
+      const std::shared_lock<std::shared_mutex> lock(walk->shared->searching);
+      const Graph* graph = walk->shared->graph;
+      if (graph == nullptr) return Napi::Boolean::New(env, false);
+      const bool fits = size_of(info[2]) == dimensions_of(*graph) && (walk->all || size_of(info[6]) >= graph->cur_element_count);
+      if (refuse(env, fits, "a query of the graph's dimensions, and a map with a place for each node")) return env.Null();
+    }
+    walk->query.assign(floats_of(info[2]), floats_of(info[2]) + size_of(info[2]));
+    walk->hits.reserve(walk->k);
+    if (!walkers_->ask(std::move(walk))) return Napi::Boolean::New(env, false);
+    if (open_++ == 0) napi_ref_threadsafe_function(env, tell_);
+    return Napi::Boolean::New(env, true);
+  }
+
+  Napi::Value watch(const Napi::CallbackInfo& info) {
+    if (!refuse(info.Env(), info.Length() == 1 && info[0].IsBoolean() && walkers_ != nullptr, "whether somebody looks for answers")) {
+      walkers_->watch(info[0].As<Napi::Boolean>().Value());
+    }
+    return info.Env().Undefined();
+  }
+
+  Napi::Value wait(const Napi::CallbackInfo& info) {
+    if (!refuse(info.Env(), info.Length() == 1 && info[0].IsNumber() && walkers_ != nullptr, "microseconds")) {
+      walkers_->wait(info[0].As<Napi::Number>().DoubleValue());
+    }
+    return info.Env().Undefined();
+  }
+
+  // take(ids, counts, nodes, distances): as many answers as `ids` has room for, and returns how many. Of the i-th, `counts[i]` hits (-1 when the graph
+  // is no longer shared) stand from `i * nodes.length / ids.length` on; those beyond that room are left out.
+  Napi::Value take(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const bool typed = info.Length() == 4 && info[0].IsTypedArray() &&
+                       info[0].As<Napi::TypedArray>().TypedArrayType() == napi_float64_array && info[1].IsTypedArray() &&
+                       info[1].As<Napi::TypedArray>().TypedArrayType() == napi_int32_array && is_uint32_array(info[2]) &&
+                       is_float32_array(info[3]) && walkers_ != nullptr;
+    const size_t most = typed ? size_of(info[0]) : 0;
+    const bool fits = most > 0 && size_of(info[1]) >= most && size_of(info[3]) >= size_of(info[2]);
+    if (refuse(env, fits, "room for ids, counts, nodes and distances")) return env.Null();
+    const size_t room = size_of(info[2]) / most;
+    const std::vector<std::unique_ptr<Walk>> taken = walkers_->take(most);
+    for (size_t i = 0; i < taken.size(); i++) {
+      const size_t count = std::min(taken[i]->hits.size(), room);
+      info[0].As<Napi::Float64Array>()[i] = taken[i]->id;
+      info[1].As<Napi::Int32Array>()[i] = taken[i]->answered ? static_cast<int32_t>(count) : -1;
+      for (size_t j = 0; j < count; j++) {
+        integers_of(info[2])[i * room + j] = taken[i]->hits[j].second;
+        floats_of(info[3])[i * room + j] = taken[i]->hits[j].first;
+      }
+    }
+    open_ -= taken.size();
+    if (open_ == 0 && !taken.empty()) napi_unref_threadsafe_function(env, tell_);
+    return Napi::Number::New(env, taken.size());
+  }
+
+  std::unique_ptr<Walkers> walkers_;
+  napi_threadsafe_function tell_ = nullptr;
+  // Asked and not taken: they keep the event loop alive.
+  size_t open_ = 0;
+  napi_env env_ = nullptr;
+};
+
+}  // namespace attune
