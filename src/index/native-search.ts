@@ -1,4 +1,4 @@
-import type { MetricSpace, SearchHits } from "../vector/index.js";
+import { type MetricSpace, type SearchHits, smallFloat64 } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
 import type { GraphNodes } from "./graph-nodes.js";
 import type { GraphSearch } from "./graph-search.js";
@@ -46,7 +46,7 @@ export function hitsOf(
   labelOf: Uint32Array,
   space: MetricSpace,
 ): SearchHits {
-  const hits = { labels: new Uint32Array(count), distances: new Float64Array(count) };
+  const hits = { labels: new Uint32Array(count), distances: smallFloat64(count) };
   for (let i = 0; i < count; i++) {
     hits.labels[i] = labelOf[nodes[i] as number] as number;
     hits.distances[i] = space.fromHnsw(distances[i] as number);

@@ -2,6 +2,7 @@ import { endianness } from "node:os";
 import { AttuneError } from "../errors/index.js";
 import { dot } from "./maths.js";
 import type { Metric } from "./metric.js";
+import { smallBytes } from "./small-arrays.js";
 
 const BIG_ENDIAN = endianness() === "BE";
 
@@ -111,7 +112,10 @@ export function decodeBase64(
 }
 
 function fromBase64(text: string, dimensions: number): Float32Array {
-  const bytes = decodeBase64(text, (length) => Buffer.from(new ArrayBuffer(length)));
+  const bytes = decodeBase64(text, (length) => {
+    const { buffer, byteOffset } = smallBytes(length);
+    return Buffer.from(buffer, byteOffset, length);
+  });
   if (bytes === undefined) {
     throw new AttuneError(
       "invalid_vector",

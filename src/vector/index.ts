@@ -11,4 +11,5 @@ export { freeArray } from "./free-array.js";
 export { dot, dotAt, norm, normalise, normaliseRows, squaredDistanceAt } from "./maths.js";
 export { METRICS, type Metric, type MetricSpace, metricOf } from "./metric.js";
 export { Random } from "./random.js";
+export { smallBytes, smallFloat64 } from "./small-arrays.js";
 export { type SearchHits, TopK, tiesAscend } from "./top-k.js";

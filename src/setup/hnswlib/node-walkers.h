@@ -58,7 +58,7 @@ class NodeWalkers : public Napi::ObjectWrap<NodeWalkers> {
                        info[4].IsNumber() && info[5].IsNumber() &&
                        (info[6].IsUndefined() || (is_uint32_array(info[6]) && is_uint32_array(info[7])));
     if (refuse(env, typed && walkers_ != nullptr, "an id, a graph, a query, k, a breadth, a cost, and maps of the living")) return env.Null();
-    auto walk = std::make_unique<Walk>();
+    std::unique_ptr<Walk> walk = spare_walk();
     walk->id = info[0].As<Napi::Number>().DoubleValue();
     walk->shared = shared_graphs().find(number_of(info[1]));
     if (walk->shared == nullptr) return Napi::Boolean::New(env, false);
@@ -79,6 +79,14 @@ class NodeWalkers : public Napi::ObjectWrap<NodeWalkers> {
     if (!walkers_->ask(std::move(walk))) return Napi::Boolean::New(env, false);
     if (open_++ == 0) napi_ref_threadsafe_function(env, tell_);
     return Napi::Boolean::New(env, true);
+  }
+
+  std::unique_ptr<Walk> spare_walk() {
+    if (spare_.empty()) return std::make_unique<Walk>();
+    std::unique_ptr<Walk> walk = std::move(spare_.back());
+    spare_.pop_back();
+    walk->hits.clear();
+    return walk;
   }
 
   Napi::Value watch(const Napi::CallbackInfo& info) {
@@ -107,23 +115,33 @@ class NodeWalkers : public Napi::ObjectWrap<NodeWalkers> {
     const bool fits = most > 0 && size_of(info[1]) >= most && size_of(info[3]) >= size_of(info[2]);
     if (refuse(env, fits, "room for ids, counts, nodes and distances")) return env.Null();
     const size_t room = size_of(info[2]) / most;
-    const std::vector<std::unique_ptr<Walk>> taken = walkers_->take(most);
-    for (size_t i = 0; i < taken.size(); i++) {
-      const size_t count = std::min(taken[i]->hits.size(), room);
-      info[0].As<Napi::Float64Array>()[i] = taken[i]->id;
-      info[1].As<Napi::Int32Array>()[i] = taken[i]->answered ? static_cast<int32_t>(count) : -1;
+    double* ids = info[0].As<Napi::Float64Array>().Data();
+    int32_t* counts = info[1].As<Napi::Int32Array>().Data();
+    uint32_t* nodes = integers_of(info[2]);
+    float* distances = floats_of(info[3]);
+    size_t taken = 0;
+    for (std::unique_ptr<Walk>& walk : walkers_->take(most)) {
+      const size_t count = std::min(walk->hits.size(), room);
+      ids[taken] = walk->id;
+      counts[taken] = walk->answered ? static_cast<int32_t>(count) : -1;
       for (size_t j = 0; j < count; j++) {
-        integers_of(info[2])[i * room + j] = taken[i]->hits[j].second;
-        floats_of(info[3])[i * room + j] = taken[i]->hits[j].first;
+        nodes[taken * room + j] = walk->hits[j].second;
+        distances[taken * room + j] = walk->hits[j].first;
       }
+      taken++;
+      walk->shared.reset();
+      if (spare_.size() < MOST_SPARE) spare_.push_back(std::move(walk));
     }
-    open_ -= taken.size();
-    if (open_ == 0 && !taken.empty()) napi_unref_threadsafe_function(env, tell_);
-    return Napi::Number::New(env, taken.size());
+    open_ -= taken;
+    if (open_ == 0 && taken > 0) napi_unref_threadsafe_function(env, tell_);
+    return Napi::Number::New(env, taken);
   }
 
   std::unique_ptr<Walkers> walkers_;
   napi_threadsafe_function tell_ = nullptr;
+  // Walks that were taken, for their memory.
+  static constexpr size_t MOST_SPARE = 64;
+  std::vector<std::unique_ptr<Walk>> spare_;
   // Asked and not taken: they keep the event loop alive.
   size_t open_ = 0;
   napi_env env_ = nullptr;
