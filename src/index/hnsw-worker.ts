@@ -15,7 +15,10 @@ import { SearchTasks } from "./search-tasks.js";
 const TURN_MS = 2;
 /** A turn's time for building while searches come. */
 const BUSY_BUILD_MS = 0.5;
-/** After this long without a search or a write several threads build, whoever asks for nothing does not want the other cores; and without a search, for longer. */
+/**
+ * After this long without a search a turn builds for longer; and without a write too, several threads build: whoever asks for nothing does not want the
+ * other cores.
+ */
 const QUIET_MS = 50;
 const MAX_BUILDERS = 4;
 const PROGRESS_EVERY_MS = 100;

@@ -35,7 +35,7 @@ export class RestingGraph {
     return this.#graph.living;
   }
 
-  /** What a search by `plan` costs, in microseconds. */
+  /** What a search of this breadth costs, in the microseconds of the plan of searches. */
   cost(breadth: number): number {
     const dimensions = this.#prepared.length;
     return breadth < this.#graph.count
@@ -43,7 +43,7 @@ export class RestingGraph {
       : scanCost(this.#graph.count, dimensions, NATIVE_COSTS);
   }
 
-  /** How broad a search has to be that was asked for with this breadth: where it would meet a quarter of the rows, it compares with each. */
+  /** The breadth of a search that was asked for with `asked`: where it would keep a quarter of the rows, it compares with each. */
   breadth(asked: number): number {
     return isSmall(this.living, asked) ? Math.max(asked, this.#graph.count) : asked;
   }
