@@ -71,7 +71,8 @@ static Napi::Value search_shared(const Napi::CallbackInfo& info) {
   const std::shared_ptr<SharedGraph> shared = shared_graphs().find(number_of(info[0]));
   if (shared == nullptr) return Napi::Number::New(env, -1);
   const std::shared_lock<std::shared_mutex> lock(shared->searching);
-  return shared->graph == nullptr ? Napi::Number::New(env, -1) : search_from(info, 1, shared->graph);
+  const Graph* graph = shared->graph;
+  return graph == nullptr ? Napi::Number::New(env, -1) : search_from(info, 1, graph);
 }
 
 // addNodes(rows, threads, rowOf): adds rows as the next nodes, and writes which row became which, see `add_rows`.

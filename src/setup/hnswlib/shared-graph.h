@@ -2,6 +2,7 @@
 // that they all know. It is shared as it is: whatever changes it ends that first, and waits for the searches under way.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -13,8 +14,8 @@ struct SharedGraph {
   explicit SharedGraph(const Graph* graph) : graph(graph) {}
 
   std::shared_mutex searching;
-  // Null when it is no longer shared.
-  const Graph* graph;
+  // Null when it is no longer shared: to be asked for with the lock.
+  std::atomic<const Graph*> graph;
 };
 
 class SharedGraphs {
@@ -68,10 +69,9 @@ class Sharing {
   void end() {
     if (shared_ == nullptr) return;
     shared_graphs().remove(number_);
-    {
-      const std::unique_lock<std::shared_mutex> lock(shared_->searching);
-      shared_->graph = nullptr;
-    }
+    // Before the lock, which those that search one after the other might never leave free at once.
+    shared_->graph = nullptr;
+    { const std::unique_lock<std::shared_mutex> lock(shared_->searching); }
     shared_.reset();
   }
 

@@ -114,8 +114,9 @@ class Walkers {
   static constexpr double WORTH_A_THREAD = 1500;
   // How long a thread waits for work before it sleeps, if no other does: an idle processor takes longer to wake than a short walk takes.
   static constexpr double AWAKE_US = 500;
-  // Answers that are told of together while there is more to do.
+  // Answers that are told of together while there is more to do, as long as the walks are no longer than this, in microseconds.
   static constexpr size_t TOGETHER = 4;
+  static constexpr double SHORT_US = 250;
 
   template <class Condition>
   static void wait_while(const Condition& holds, double microseconds) {
@@ -156,9 +157,10 @@ class Walkers {
       answer(*walk);
       lock.lock();
       work_ -= walk->cost;
+      const bool is_short = walk->cost <= SHORT_US;
       answered_.push_back(std::move(walk));
       answers_.store(answered_.size(), std::memory_order_release);
-      if (watched_ || told_ || (answered_.size() < TOGETHER && !asked_.empty())) continue;
+      if (watched_ || told_ || (is_short && answered_.size() < TOGETHER && !asked_.empty())) continue;
       told_ = true;
       lock.unlock();
       tell_();
