@@ -64,7 +64,10 @@ export function toOrt(name: string, tensor: Tensor | HeldTensor): OrtTensor {
     return tensor.ort;
   }
   checkTensor(name, tensor);
-  return new OrtTensor(tensor.dtype, tensor.data as OrtTensor.DataType, tensor.shape);
+  const made = new OrtTensor(tensor.dtype, tensor.data as OrtTensor.DataType, tensor.shape);
+  // From Node 24 on onnxruntime-node makes a Float16Array of the bits of float16, and then takes it for an empty one.
+  if (tensor.dtype === "float16") Object.defineProperty(made, "data", { value: tensor.data });
+  return made;
 }
 
 /** @internal What ONNX Runtime gave, in this process's memory. */
