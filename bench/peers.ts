@@ -107,9 +107,11 @@ async function measure(name: string): Promise<void> {
       await system.close();
     }
   } catch (error) {
-    if (!(error instanceof NotInstalled)) throw error;
-    report.note(`${name} is left out: ${error.message}`);
-    versions.push({ system: name, version: "not installed" });
+    // What the others did is not lost for it.
+    const isInstalled = !(error instanceof NotInstalled);
+    if (isInstalled) process.exitCode = 1;
+    report.note(`${name} ${isInstalled ? "failed" : "is left out"}: ${error instanceof Error ? error.message : error}`);
+    versions.push({ system: name, version: isInstalled ? "failed" : "not installed" });
   }
 }
 
