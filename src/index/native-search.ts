@@ -10,7 +10,10 @@ export type Walk = NativeGraph["searchNodes"];
 /** Which label each node of a graph stands for, see `GraphNodes`. */
 export type NodeLabels = Pick<GraphNodes, "count" | "living" | "maps">;
 
-const NO_MAPS = { labelOf: undefined, nodeOf: undefined };
+/** The maps that tell who lives; none where every node does. */
+export function mapsOfLiving({ count, living, maps }: NodeLabels): Partial<NodeLabels["maps"]> {
+  return count === living ? {} : maps;
+}
 
 /** Searches by the additions to hnswlib-node: leaves tombstones and what is not allowed out while it walks; each still leads to its neighbours. */
 export class NativeSearch implements GraphSearch {
@@ -31,8 +34,8 @@ export class NativeSearch implements GraphSearch {
       this.#found = new Uint32Array(2 * k);
       this.#distances = new Float32Array(2 * k);
     }
-    const { count, living, maps } = this.#nodes;
-    const { labelOf, nodeOf } = allow === undefined && living === count ? NO_MAPS : maps;
+    const { maps } = this.#nodes;
+    const { labelOf, nodeOf } = allow === undefined ? mapsOfLiving(this.#nodes) : maps;
     const found = this.#walk(query, k, breadth, labelOf, nodeOf, allow?.words, this.#found, this.#distances);
     return hitsOf(this.#found, this.#distances, found, maps.labelOf, this.#space);
   }

@@ -1,6 +1,6 @@
 import { type MetricSpace, type SearchHits, tiesAscend } from "../vector/index.js";
 import { hasNativeSearch, hnswlib } from "./hnswlib.js";
-import { hitsOf, NativeSearch, type NodeLabels, type Walk } from "./native-search.js";
+import { hitsOf, mapsOfLiving, NativeSearch, type NodeLabels, type Walk } from "./native-search.js";
 import { isSmall, NATIVE_COSTS, scanCost, walkCost } from "./search-plan.js";
 import type { Walkers } from "./walkers.js";
 
@@ -71,8 +71,8 @@ export class RestingGraph {
     breadth: number,
     give: (hits: SearchHits | undefined) => void,
   ): boolean {
-    const { number, count, living, maps } = this.#graph;
-    const { labelOf, nodeOf } = count === living ? { labelOf: undefined, nodeOf: undefined } : maps;
+    const { number, maps } = this.#graph;
+    const { labelOf, nodeOf } = mapsOfLiving(this.#graph);
     const walk = { number, query: this.#prepare(query), k, breadth, cost: this.cost(breadth), labelOf, nodeOf };
     return walkers.ask(walk, (nodes, distances) =>
       give(nodes && this.#complete(hitsOf(nodes, distances, nodes.length, maps.labelOf, this.#space), k)),

@@ -72,7 +72,7 @@ export interface VectorIndex {
   remove(labels: Uint32Array): Promise<void>;
   /**
    * The nearest live rows to each of `count` raw queries (count x dimensions, flat), one `SearchHits` a query:
-   * min(k, live labels allowed) hits, ascending by distance, ties ascending by label.
+   * min(k, live labels allowed) hits, ascending by distance, ties ascending by label. The queries must not change until it resolves.
    */
   search(queries: Float32Array, count: number, options: SearchOptions): Promise<SearchHits[]>;
   status(): Promise<IndexStatus>;

@@ -11,7 +11,7 @@ const ANSWERS = 64;
 const MOST_HITS = 128;
 
 /** A search of a shared graph; the maps are only needed where not every node lives. */
-export interface Walk {
+export interface WalkRequest {
   /** The graph, as of `NativeGraph.share`. */
   number: number;
   /** Preprocessed; copied. */
@@ -25,11 +25,11 @@ export interface Walk {
   nodeOf: Uint32Array | undefined;
 }
 
-/** The nodes found and their distances, nearest first, to be read at once; undefined when the graph is no longer shared. */
+/** The nodes found and their distances, nearest first, to be read at once; undefined when it cannot be walked any more. */
 export type GiveNodes = (nodes: Uint32Array | undefined, distances: Float32Array) => void;
 
 interface Asked {
-  walk: Walk;
+  walk: WalkRequest;
   give: GiveNodes;
 }
 
@@ -59,7 +59,7 @@ export class Walkers {
   }
 
   /** `give` is called once, in a later turn of the event loop; never when this returns false: the graph is no longer shared. */
-  ask(walk: Walk, give: GiveNodes): boolean {
+  ask(walk: WalkRequest, give: GiveNodes): boolean {
     const { number, query, k, breadth, cost, labelOf, nodeOf } = walk;
     const id = ++this.#lastId;
     if (!this.#native.ask(id, number, query, k, breadth, cost, labelOf, nodeOf)) return false;

@@ -6,26 +6,14 @@ import { Bitmap } from "../../src/index/bitmap.js";
 import { CallsPerTurn } from "../../src/index/calls-per-turn.js";
 import { HnswGraph } from "../../src/index/hnsw-graph.js";
 import { hasNativeSearch, hnswlib } from "../../src/index/hnswlib.js";
-import { openHnswIndex, type SearchHits, type SearchOptions, type VectorIndex } from "../../src/index/index.js";
+import type { SearchHits, SearchOptions, VectorIndex } from "../../src/index/index.js";
 import { RestingGraph } from "../../src/index/resting-graph.js";
-import { metricOf, Random } from "../../src/vector/index.js";
+import { metricOf } from "../../src/vector/index.js";
 import { killThread } from "../support/kill-thread.js";
-import { seedOf } from "../support/seed.js";
-import { Clusters, closedAfter, code, flat, RowModel, uint32 } from "./support.js";
+import { filledIndex } from "./filled-index.js";
+import { code, flat, uint32 } from "./support.js";
 
-const parameters = { m: 16, efConstruction: 100, efSearch: 64 };
-const DIMENSIONS = 16;
 const skip = hasNativeSearch(hnswlib) ? false : "npm's build of hnswlib-node cannot share a graph";
-
-async function filled(count: number, seed: number, shards = 1) {
-  const model = new RowModel(DIMENSIONS, "cosine");
-  const clusters = new Clusters(new Random(seedOf("rows", seed)), DIMENSIONS);
-  for (let label = 0; label < count; label++) model.write(label, clusters.row());
-  const options = { rows: model.source, metric: model.metric, live: model.liveRows() };
-  const index = closedAfter(await openHnswIndex({ ...options, parameters: { ...parameters, shards } }));
-  await index.drain();
-  return { model, clusters, index };
-}
 
 /** The hits of one query, if they are there before the event loop turns, as no answer of another thread is. */
 async function atOnce(index: VectorIndex, query: Float32Array, options: SearchOptions = { k: 5 }) {
@@ -51,7 +39,7 @@ async function untilAtRest(index: VectorIndex, query: Float32Array): Promise<Sea
 
 describe("a search that comes alone", { skip }, () => {
   it("is answered before the event loop turns, with what the index's own thread finds", async () => {
-    const { index, clusters } = await filled(3000, 1);
+    const { index, clusters } = await filledIndex(3000, 1);
     await untilAtRest(index, clusters.row());
     for (let i = 0; i < 50; i++) {
       const query = clusters.row();
@@ -62,7 +50,7 @@ describe("a search that comes alone", { skip }, () => {
   });
 
   it("never misses what was added, nor finds what was removed, at any moment after the call", async () => {
-    const { index, model, clusters } = await filled(2000, 2);
+    const { index, model, clusters } = await filledIndex(2000, 2);
     await untilAtRest(index, clusters.row());
     let here = 0;
     for (let round = 0; round < 150; round++) {
@@ -87,7 +75,7 @@ describe("a search that comes alone", { skip }, () => {
   });
 
   it("is answered from the new graph after a rebuild", async () => {
-    const { index, model, clusters } = await filled(2000, 3);
+    const { index, model, clusters } = await filledIndex(2000, 3);
     await untilAtRest(index, clusters.row());
     for (let label = 0; label < 300; label++) model.remove(label);
     await index.remove(Uint32Array.from({ length: 300 }, (_, label) => label));
@@ -99,7 +87,7 @@ describe("a search that comes alone", { skip }, () => {
   });
 
   it("goes to other threads with a filter, when exact, and when it would be long", async () => {
-    const { index, clusters } = await filled(4000, 4);
+    const { index, clusters } = await filledIndex(4000, 4);
     await untilAtRest(index, clusters.row());
     const allow = new Bitmap();
     allow.set(7);
@@ -110,7 +98,7 @@ describe("a search that comes alone", { skip }, () => {
   });
 
   it("compares with each row where it would meet a quarter of them anyway", async () => {
-    const { index, model, clusters } = await filled(3000, 8);
+    const { index, model, clusters } = await filledIndex(3000, 8);
     await untilAtRest(index, clusters.row());
     for (const options of [{ k: 5, efSearch: 800 }, { k: 2990 }]) {
       await turn();
@@ -120,7 +108,7 @@ describe("a search that comes alone", { skip }, () => {
   });
 
   it("goes to the threads of shards, which are there to work side by side", async () => {
-    const { index, clusters } = await filled(3000, 5, 2);
+    const { index, clusters } = await filledIndex(3000, 5, 2);
     for (let i = 0; i < 50; i++) assert.equal(await atOnce(index, clusters.row()), undefined);
   });
 
@@ -128,12 +116,12 @@ describe("a search that comes alone", { skip }, () => {
     const threads: Worker[] = [];
     const remember = (worker: Worker) => threads.push(worker);
     process.on("worker", remember);
-    const { index, clusters } = await filled(2000, 6);
+    const { index, clusters } = await filledIndex(2000, 6);
     process.off("worker", remember);
     await untilAtRest(index, clusters.row());
     await killThread(threads[0]!);
     await assert.rejects(index.search(clusters.row(), 1, { k: 5 }), code("internal"));
-    const other = await filled(2000, 7);
+    const other = await filledIndex(2000, 7);
     await untilAtRest(other.index, clusters.row());
     await other.index.close();
     await assert.rejects(other.index.search(clusters.row(), 1, { k: 5 }), code("shutting_down"));

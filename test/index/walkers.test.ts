@@ -5,13 +5,14 @@ import { Bitmap } from "../../src/index/bitmap.js";
 import { HnswGraph } from "../../src/index/hnsw-graph.js";
 import type { EngineOptions, ToWorker } from "../../src/index/hnsw-messages.js";
 import { hasNativeSearch, hnswlib } from "../../src/index/hnswlib.js";
-import { openHnswIndex, type SearchHits, type SearchOptions } from "../../src/index/index.js";
+import type { SearchHits, SearchOptions } from "../../src/index/index.js";
 import { RestingGraph } from "../../src/index/resting-graph.js";
 import { SearchRoutes } from "../../src/index/search-routes.js";
 import { Walkers } from "../../src/index/walkers.js";
 import { metricOf, Random } from "../../src/vector/index.js";
 import { seedOf } from "../support/seed.js";
-import { Clusters, closedAfter, code, flat, RowModel, uint32 } from "./support.js";
+import { filledIndex } from "./filled-index.js";
+import { Clusters, code, flat, uint32 } from "./support.js";
 
 const DIMENSIONS = 16;
 const parameters = { m: 16, efConstruction: 100, efSearch: 64 };
@@ -183,19 +184,9 @@ describe("the routes of searches", { skip }, () => {
 });
 
 describe("searches that come together", { skip }, () => {
-  async function filled(count: number, seed: number, shards = 1) {
-    const model = new RowModel(DIMENSIONS, "cosine");
-    const clusters = new Clusters(new Random(seedOf("rows", seed)), DIMENSIONS);
-    for (let label = 0; label < count; label++) model.write(label, clusters.row());
-    const options = { rows: model.source, metric: model.metric, live: model.liveRows() };
-    const index = closedAfter(await openHnswIndex({ ...options, parameters: { ...parameters, shards } }));
-    await index.drain();
-    return { model, clusters, index };
-  }
-
   for (const shards of [1, 3]) {
     it(`find what the index's own thread finds, with ${shards} of them`, async () => {
-      const { index, clusters } = await filled(3000, 10, shards);
+      const { index, clusters } = await filledIndex(3000, 10, shards);
       for (let round = 0; round < 20; round++) {
         const queries = Array.from({ length: 30 }, () => clusters.row());
         const found = await Promise.all(queries.map((query) => index.search(query, 1, { k: 10 })));
@@ -209,7 +200,7 @@ describe("searches that come together", { skip }, () => {
   }
 
   it("never miss what was added, nor find what was removed, at any moment after the call", async () => {
-    const { index, model, clusters } = await filled(2000, 11);
+    const { index, model, clusters } = await filledIndex(2000, 11);
     const together = (query: Float32Array) =>
       Promise.all(Array.from({ length: 5 }, () => index.search(query, 1, { k: 3 })));
     for (let round = 0; round < 150; round++) {
@@ -228,7 +219,7 @@ describe("searches that come together", { skip }, () => {
   });
 
   it("are rejected when the index is closed meanwhile", async () => {
-    const { index, clusters } = await filled(2000, 12);
+    const { index, clusters } = await filledIndex(2000, 12);
     await Promise.all(Array.from({ length: 5 }, () => index.search(clusters.row(), 1, { k: 3 })));
     const searches = Array.from({ length: 50 }, () =>
       assert.rejects(index.search(clusters.row(), 1, { k: 3, efSearch: 400 }), code("shutting_down")),

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -38,7 +39,7 @@ struct Walk {
   Living living;
   // About how long it takes, in microseconds.
   double cost;
-  // False when the graph is no longer shared.
+  // False when the graph is no longer shared, or memory was short.
   bool answered;
   std::vector<Hit> hits;
 };
@@ -191,16 +192,25 @@ class Walkers {
 
   bool stops() const { return stops_.load(std::memory_order_acquire); }
 
+  // Memory that is not to be had ends the walk, not the process: whoever asked goes another way.
   static void answer(Walk& walk) {
+    walk.answered = false;
+    try {
+      walk_in(walk);
+    } catch (const std::exception&) {
+    }
+  }
+
+  static void walk_in(Walk& walk) {
     const std::shared_lock<std::shared_mutex> lock(walk.shared->searching);
     const Graph* graph = walk.shared->graph;
-    walk.answered = graph != nullptr;
     if (graph == nullptr) return;
     const float* query = walk.query.data();
     const std::vector<Hit> found = walk.all ? search(*graph, query, walk.k, walk.breadth, Everyone())
                                             : search(*graph, query, walk.k, walk.breadth, walk.living);
     // Into memory of the thread that asked, which frees it: threads that free each other's wait for each other.
     walk.hits.assign(found.begin(), found.end());
+    walk.answered = true;
   }
 
   const size_t most_;
