@@ -3,11 +3,11 @@ import { normaliseRows, TopK } from "../src/vector/index.js";
 import { openAttune } from "./peers/attune.js";
 import { openChroma } from "./peers/chroma.js";
 import { openLancedb } from "./peers/lancedb.js";
-import { measureSystem, type Plan, withRatio } from "./peers/measure.js";
+import { type Filled, fill, measureQueries, type Plan, withRatio } from "./peers/measure.js";
 import { installPackages } from "./peers/packages.js";
 import { openPgvector } from "./peers/pgvector.js";
 import { openSqliteVec } from "./peers/sqlite-vec.js";
-import { NotInstalled, type OpenSystem, type Workload } from "./peers/system.js";
+import { NotInstalled, type OpenSystem, type System, type Workload } from "./peers/system.js";
 import { openUsearch } from "./peers/usearch.js";
 import { readArgs } from "./support/args.js";
 import { loadBanking77 } from "./support/banking77.js";
@@ -44,7 +44,7 @@ const args = readArgs(
     "insert-clients": { default: [1, 4], describe: "that insert at the same time" },
     seconds: { default: 5, describe: "of each measurement of queries" },
     "warm-up": { default: 1, describe: "seconds before each" },
-    repeats: { default: 3, describe: "measurements of each; the median and the best are shown" },
+    repeats: { default: 3, describe: "rounds over all systems; the median and the best of each are shown" },
     seed: { default: 1, describe: "of the synthetic data" },
     smoke: { default: false, describe: "tiny sizes, to see that it runs" },
   },
@@ -72,9 +72,15 @@ const plan: Plan = {
 };
 const truth = workload.queries.map((query) => nearestRows(query, workload));
 const versions: Row[] = [];
-const inserts: Row[] = [];
-const queries: Row[] = [];
-for (const name of settings.systems.split(",")) await measure(name);
+const filled: Filled[] = [];
+for (const name of settings.systems.split(",")) await start(name);
+const inserts = filled.flatMap((system) => system.inserts);
+let queries: Row[] = [];
+try {
+  queries = await measureQueries(filled, plan, ({ name }, error) => tellOfFailure(name, error));
+} finally {
+  for (const { system } of filled) await system.close();
+}
 const subject = `${workload.rows.length} x ${workload.dimensions}`;
 report.table("systems", versions);
 report.table(
@@ -92,27 +98,28 @@ report.table(
 );
 report.save(args.json);
 
-async function measure(name: string): Promise<void> {
+/** Starts a system and fills it. It stays open, idle until its turn. */
+async function start(name: string): Promise<void> {
   const open = SYSTEMS[name];
   if (open === undefined) throw new Error(`no system "${name}": expected ${Object.keys(SYSTEMS).join(", ")}`);
+  let system: System | undefined;
   try {
-    const system = await open(workload);
-    try {
-      report.note(`${name} ${system.version}`);
-      const measured = await measureSystem(name, system, workload, truth, plan);
-      versions.push({ system: name, version: system.version });
-      inserts.push(...measured.inserts);
-      queries.push(...measured.queries);
-    } finally {
-      await system.close();
-    }
+    system = await open(workload);
+    report.note(`${name} ${system.version}`);
+    filled.push(await fill(name, system, workload, truth, plan));
+    versions.push({ system: name, version: system.version });
   } catch (error) {
-    // What the others did is not lost for it.
-    const isInstalled = !(error instanceof NotInstalled);
-    if (isInstalled) process.exitCode = 1;
-    report.note(`${name} ${isInstalled ? "failed" : "is left out"}: ${error instanceof Error ? error.message : error}`);
-    versions.push({ system: name, version: isInstalled ? "failed" : "not installed" });
+    await system?.close();
+    versions.push({ system: name, version: error instanceof NotInstalled ? "not installed" : "failed" });
+    tellOfFailure(name, error);
   }
+}
+
+/** What the others did is not lost for it. */
+function tellOfFailure(name: string, error: unknown): void {
+  const isInstalled = !(error instanceof NotInstalled);
+  if (isInstalled) process.exitCode = 1;
+  report.note(`${name} ${isInstalled ? "failed" : "is left out"}: ${error instanceof Error ? error.message : error}`);
 }
 
 /** Rows and queries of length 1. */

@@ -4,7 +4,7 @@ import { meanRecall, smallestEfSearch } from "../support/recall.js";
 import type { Row } from "../support/report.js";
 import type { Insertion, Querying, System, Timing, Workload } from "./system.js";
 
-/** How a system is measured. */
+/** How systems are measured. */
 export interface Plan {
   clients: readonly number[];
   insertClients: readonly number[];
@@ -13,33 +13,78 @@ export interface Plan {
   timing: Timing;
 }
 
-/** What a system did. */
-export interface Measured {
+/** A system that has all rows and is set to the efSearch that it needs. */
+export interface Filled {
+  name: string;
+  system: System;
   inserts: Row[];
-  queries: Row[];
+  /** The efSearch, and the recall with it. */
+  chosen: Row;
 }
 
-/** Inserts in every way, chooses the smallest efSearch for the recall, and asks in every way. */
-export async function measureSystem(
+/** So many clients that ask a system in one way, and what was measured of them. */
+interface Measurement {
+  of: Filled;
+  querying: Querying;
+  clients: number;
+  runs: LoadResult[];
+}
+
+/** Inserts in every way, and chooses the smallest efSearch for the recall. */
+export async function fill(
   name: string,
   system: System,
   workload: Workload,
   truth: readonly ReadonlySet<number>[],
   plan: Plan,
-): Promise<Measured> {
+): Promise<Filled> {
   const inserts: Row[] = [];
   for (const insertion of system.insertions) {
     const clients = insertion.manyClients ? plan.insertClients : [1];
     for (const count of clients) inserts.push(await measureInsertion(name, insertion, count, workload.rows.length));
   }
-  const chosen = await chooseEfSearch(system, workload, truth, plan.recall);
-  const queries: Row[] = [];
-  for (const querying of system.queryings) {
-    for (const clients of new Set(plan.clients.map((count) => Math.min(count, querying.mostClients)))) {
-      queries.push({ ...(await measureQuerying(name, querying, clients, plan)), ...chosen });
+  return { name, system, inserts, chosen: await chooseEfSearch(system, workload, truth, plan.recall) };
+}
+
+/**
+ * Asks every system in every way, in rounds over all of them, so that what slows the machine for a while slows them all. One that fails is
+ * asked no more, and has no row.
+ */
+export async function measureQueries(
+  systems: readonly Filled[],
+  plan: Plan,
+  onFailure: (of: Filled, error: unknown) => void,
+): Promise<Row[]> {
+  const failed = new Set<Filled>();
+  const measurements = systems.flatMap((of) => measurementsOf(of, plan));
+  for (const count of new Set(measurements.map(({ clients }) => clients))) {
+    for (let round = 0; round < plan.repeats; round++) {
+      for (const { of, querying, clients, runs } of measurements) {
+        if (clients !== count || failed.has(of)) continue;
+        try {
+          runs.push(await querying.load(clients, plan.timing));
+        } catch (error) {
+          failed.add(of);
+          onFailure(of, error);
+        }
+      }
     }
   }
-  return { inserts, queries };
+  return measurements.filter(({ of }) => !failed.has(of)).map(summarise);
+}
+
+function measurementsOf(of: Filled, plan: Plan): Measurement[] {
+  return of.system.queryings.flatMap((querying) => {
+    const clients = new Set(plan.clients.map((count) => Math.min(count, querying.mostClients)));
+    return Array.from(clients, (count) => ({ of, querying, clients: count, runs: [] }));
+  });
+}
+
+function summarise({ of, querying, clients, runs }: Measurement): Row {
+  const { median, best, failures } = summariseLoads(runs);
+  const { qps, p50, p99 } = median;
+  const { name, chosen } = of;
+  return { system: name, how: querying.how, clients, QPS: qps, "best QPS": best, p50, p99, failures, ...chosen };
 }
 
 async function measureInsertion(system: string, insertion: Insertion, clients: number, rows: number): Promise<Row> {
@@ -69,14 +114,6 @@ async function chooseEfSearch(
   // Not always the last one tried.
   await setEfSearch(efSearch);
   return { efSearch: String(efSearch), [`recall@${k}`]: recall };
-}
-
-async function measureQuerying(system: string, querying: Querying, clients: number, plan: Plan): Promise<Row> {
-  const runs: LoadResult[] = [];
-  for (let i = 0; i < plan.repeats; i++) runs.push(await querying.load(clients, plan.timing));
-  const { median, best, failures } = summariseLoads(runs);
-  const { p50, p99 } = median;
-  return { system, how: querying.how, clients, QPS: median.qps, "best QPS": best, p50, p99, failures };
 }
 
 /**
