@@ -58,6 +58,17 @@ export class Bitmap {
     return count;
   }
 
+  /** How many labels are set and pass the test. */
+  countWhere(test: (label: number) => boolean): number {
+    let count = 0;
+    for (let i = 0; i < this.#words.length; i++) {
+      for (let word = this.#words[i] as number; word !== 0; word &= word - 1) {
+        if (test(i * 32 + 31 - Math.clz32(word & -word))) count++;
+      }
+    }
+    return count;
+  }
+
   equals(other: Bitmap): boolean {
     const length = Math.max(this.#words.length, other.#words.length);
     for (let i = 0; i < length; i++) if ((this.#words[i] ?? 0) !== (other.#words[i] ?? 0)) return false;

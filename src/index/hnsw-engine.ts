@@ -11,7 +11,7 @@ import { PendingRows } from "./pending-rows.js";
 import type { SharedGraph } from "./resting-graph.js";
 import { RowFile } from "./row-file.js";
 import { GraphRows } from "./scanned-rows.js";
-import { NATIVE_COSTS, prefersScan, STOCK_COSTS } from "./search-plan.js";
+import { NATIVE_COSTS, planSearch, STOCK_COSTS } from "./search-plan.js";
 import { loadSnapshot, writeSnapshot } from "./snapshot.js";
 import type { IndexStatus, RebuildResult } from "./vector-index.js";
 
@@ -223,8 +223,9 @@ export class HnswEngine {
     const k = Math.min(request.k, matches);
     if (k === 0) return Array.from({ length: count }, noHits);
     const breadth = Math.max(request.efSearch ?? this.#efSearch, k);
-    const shape = { dimensions, matches, live: this.#liveCount, breadth, filtered: allow !== undefined };
-    if (request.exact === true || prefersScan(shape, this.#costs)) return yield* this.#scan("live", allow, queries, k);
+    const { exact = false } = request;
+    const shape = { dimensions, matches, live: this.#liveCount, breadth, filtered: allow !== undefined, exact };
+    if (planSearch(shape, this.#costs).compares) return yield* this.#scan("live", allow, queries, k);
 
     // The backlog first: what moves from it into the graph meanwhile is found twice, never not at all.
     const early = this.#backlog.count === 0 ? undefined : yield* this.#scan("backlog", allow, queries, k);

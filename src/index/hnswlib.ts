@@ -68,7 +68,7 @@ export interface NativeFunctions {
 export interface NativeWalkers {
   /**
    * Asks for what `searchNodes` finds in the graph shared by this number, which takes about `cost` microseconds. The query is copied; the maps
-   * have to stay until the answer. False when the graph is no longer shared.
+   * and what is allowed have to stay until the answer. False when the graph is no longer shared.
    */
   ask(
     id: number,
@@ -79,6 +79,7 @@ export interface NativeWalkers {
     cost: number,
     labelOf: Uint32Array | undefined,
     nodeOf: Uint32Array | undefined,
+    allow: Uint32Array | undefined,
   ): boolean;
   /** Whether somebody looks for answers, who need not be told; after it ends, somebody has to take once more. */
   watch(watched: boolean): void;

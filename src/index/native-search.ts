@@ -10,9 +10,9 @@ export type Walk = NativeGraph["searchNodes"];
 /** Which label each node of a graph stands for, see `GraphNodes`. */
 export type NodeLabels = Pick<GraphNodes, "count" | "living" | "maps">;
 
-/** The maps that tell who lives; none where every node does. */
-export function mapsOfLiving({ count, living, maps }: NodeLabels): Partial<NodeLabels["maps"]> {
-  return count === living ? {} : maps;
+/** The maps that tell who lives and, with a set of labels, who is allowed; none where every node is. */
+export function mapsOfLiving({ count, living, maps }: NodeLabels, allow?: Bitmap): Partial<NodeLabels["maps"]> {
+  return count === living && allow === undefined ? {} : maps;
 }
 
 /** Searches by the additions to hnswlib-node: leaves tombstones and what is not allowed out while it walks; each still leads to its neighbours. */
@@ -35,7 +35,7 @@ export class NativeSearch implements GraphSearch {
       this.#distances = new Float32Array(2 * k);
     }
     const { maps } = this.#nodes;
-    const { labelOf, nodeOf } = allow === undefined ? mapsOfLiving(this.#nodes) : maps;
+    const { labelOf, nodeOf } = mapsOfLiving(this.#nodes, allow);
     const found = this.#walk(query, k, breadth, labelOf, nodeOf, allow?.words, this.#found, this.#distances);
     return hitsOf(this.#found, this.#distances, found, maps.labelOf, this.#space);
   }

@@ -1,7 +1,10 @@
 import { type MetricSpace, type SearchHits, tiesAscend } from "../vector/index.js";
+import type { Bitmap } from "./bitmap.js";
+import { NO_NODE } from "./graph-nodes.js";
 import { hasNativeSearch, hnswlib } from "./hnswlib.js";
 import { hitsOf, mapsOfLiving, NativeSearch, type NodeLabels, type Walk } from "./native-search.js";
-import { isSmall, NATIVE_COSTS, scanCost, walkCost } from "./search-plan.js";
+import { NATIVE_COSTS, planSearch } from "./search-plan.js";
+import type { SearchOptions } from "./vector-index.js";
 import type { Walkers } from "./walkers.js";
 
 /** A graph that holds all that is live and that nothing changes for now, as its thread describes it to another; the maps are shared memory. */
@@ -10,18 +13,30 @@ export interface SharedGraph extends NodeLabels {
   number: number;
 }
 
+/** How a graph at rest answers a search. */
+export interface RestingSearch {
+  /** How many there are to find. */
+  k: number;
+  /** As broad as the graph, it compares with each of its rows. */
+  breadth: number;
+  /** In the microseconds of the plan of searches. */
+  cost: number;
+  allow: Bitmap | undefined;
+}
+
 /**
  * A graph of another thread, searched without that thread: a short walk takes less time than to send a question to it and to be woken by its
  * answer, and more threads than one can walk.
  *
  * What it answers is undefined when only the graph's own thread can tell: the walk did not reach enough, equal distances are not in the
- * order of their labels, or the graph is no longer shared. A search as broad as the graph compares with each of its rows.
+ * order of their labels, or the graph is no longer shared.
  */
 export class RestingGraph {
   readonly #graph: SharedGraph;
   readonly #search: NativeSearch;
   readonly #space: MetricSpace;
   readonly #prepared: Float32Array;
+  readonly #matches = new WeakMap<Bitmap, number>();
   #isShared = true;
 
   constructor(graph: SharedGraph, space: MetricSpace, dimensions: number) {
@@ -31,30 +46,22 @@ export class RestingGraph {
     this.#search = new NativeSearch((...search) => this.#walk(search), graph, space);
   }
 
-  get living(): number {
-    return this.#graph.living;
+  /** How to answer a search of one query; undefined when there is nothing to find. */
+  plan({ k, efSearch, exact = false, allow }: SearchOptions & { efSearch: number }): RestingSearch | undefined {
+    const { living, count } = this.#graph;
+    const matches = allow === undefined ? living : this.#matchesOf(allow);
+    const wanted = Math.min(k, matches);
+    if (wanted < 1) return undefined;
+    const breadth = Math.max(efSearch, k);
+    const filtered = allow !== undefined;
+    const shape = { dimensions: this.#prepared.length, matches, live: living, breadth, filtered, exact };
+    const { compares, cost } = planSearch(shape, NATIVE_COSTS);
+    return { k: wanted, breadth: compares ? Math.max(breadth, count) : breadth, cost, allow };
   }
 
-  /** What a search of this breadth costs, in the microseconds of the plan of searches. */
-  cost(breadth: number): number {
-    const dimensions = this.#prepared.length;
-    return breadth < this.#graph.count
-      ? walkCost(breadth, dimensions, NATIVE_COSTS)
-      : scanCost(this.#graph.count, dimensions, NATIVE_COSTS);
-  }
-
-  /** The breadth of a search that was asked for with `asked`: where it would keep a quarter of the rows, it compares with each. */
-  breadth(asked: number): number {
-    return isSmall(this.living, asked) ? Math.max(asked, this.#graph.count) : asked;
-  }
-
-  /**
-   * About the `k` nearest to a raw query, nearest first, searched on this thread.
-   *
-   * @param k from 1 to `living`
-   */
-  search(query: Float32Array, k: number, breadth: number): SearchHits | undefined {
-    const hits = this.#search.search(this.#prepare(query), k, breadth);
+  /** What is nearest to a raw query, nearest first, searched on this thread. */
+  search(query: Float32Array, { k, breadth, allow }: RestingSearch): SearchHits | undefined {
+    const hits = this.#search.search(this.#prepare(query), k, breadth, allow);
     return this.#isShared ? this.#complete(hits, k) : undefined;
   }
 
@@ -62,21 +69,29 @@ export class RestingGraph {
    * The same by other threads; `give` gets the answer in a later turn of the event loop, and never when this returns false: the graph is no
    * longer shared.
    *
-   * @param k from 1 to `living` and to `walkers.mostHits`
+   * @param search for `walkers.mostHits` at most
    */
   ask(
     walkers: Walkers,
     query: Float32Array,
-    k: number,
-    breadth: number,
+    { k, breadth, cost, allow }: RestingSearch,
     give: (hits: SearchHits | undefined) => void,
   ): boolean {
     const { number, maps } = this.#graph;
-    const { labelOf, nodeOf } = mapsOfLiving(this.#graph);
-    const walk = { number, query: this.#prepare(query), k, breadth, cost: this.cost(breadth), labelOf, nodeOf };
-    return walkers.ask(walk, (nodes, distances) =>
+    const { labelOf, nodeOf } = mapsOfLiving(this.#graph, allow);
+    const asked = { number, query: this.#prepare(query), k, breadth, cost, labelOf, nodeOf, allow: allow?.words };
+    return walkers.ask(asked, (nodes, distances) =>
       give(nodes && this.#complete(hitsOf(nodes, distances, nodes.length, maps.labelOf, this.#space), k)),
     );
+  }
+
+  /** How many of these labels the graph has. */
+  #matchesOf(allow: Bitmap): number {
+    const { nodeOf } = this.#graph.maps;
+    const known = this.#matches.get(allow);
+    const matches = known ?? allow.countWhere((label) => label < nodeOf.length && nodeOf[label] !== NO_NODE);
+    if (known === undefined) this.#matches.set(allow, matches);
+    return matches;
   }
 
   #prepare(query: Float32Array): Float32Array {

@@ -16,21 +16,6 @@ export const STOCK_COSTS: SearchCosts = { row: 0.8, rowNumber: 0.0024, visit: 0.
 /** With our additions (src/setup/hnswlib), at 100,000 x 100 and x 512. */
 export const NATIVE_COSTS: SearchCosts = { row: 0.03, rowNumber: 0.0003, visit: 0.4, visitNumber: 0.0085 };
 
-/** What an unfiltered walk costs, in the microseconds of `costs`. */
-export function walkCost(breadth: number, dimensions: number, costs: SearchCosts): number {
-  return breadth * (costs.visit + dimensions * costs.visitNumber);
-}
-
-/** What comparing with so many rows costs, in the microseconds of `costs`. */
-export function scanCost(rows: number, dimensions: number, costs: SearchCosts): number {
-  return rows * (costs.row + dimensions * costs.rowNumber);
-}
-
-/** True when every match is compared rather than walked to, whatever it costs: the walk would keep a quarter of them anyway. */
-export function isSmall(matches: number, breadth: number): boolean {
-  return breadth * 4 >= matches;
-}
-
 export interface SearchShape {
   dimensions: number;
   /** Live labels that qualify. */
@@ -40,19 +25,27 @@ export interface SearchShape {
   /** max(efSearch, k). */
   breadth: number;
   filtered: boolean;
+  /** Only a comparison will do. */
+  exact: boolean;
+}
+
+export interface SearchPlan {
+  /** Whether to compare with every match instead of walking the graph. */
+  compares: boolean;
+  /** In the microseconds of the costs. */
+  cost: number;
 }
 
 /**
- * True when comparing with every match is expected to be cheaper. Unfiltered: when they are few. Filtered: a walk goes on until enough of what it meets matches, so its cost grows with
- * live / matches, up to a visit of every point; comparing grows with matches.
+ * The way of searching that is expected to be cheaper. Unfiltered it compares when matches are few: a walk would keep a quarter of them
+ * anyway. Filtered, a walk goes on until enough of what it meets matches, so its cost grows with live / matches, up to a visit of every point;
+ * comparing grows with matches.
  */
-export function prefersScan(
-  { dimensions, matches, live, breadth, filtered }: SearchShape,
-  costs: SearchCosts,
-): boolean {
-  if (isSmall(matches, breadth)) return true;
-  if (!filtered) return false;
-  const visited = Math.min(live, (breadth * live) / matches);
-  const walk = walkCost(visited, dimensions, costs);
-  return scanCost(matches, dimensions, costs) <= walk;
+export function planSearch(shape: SearchShape, costs: SearchCosts): SearchPlan {
+  const { dimensions, matches, live, breadth, filtered, exact } = shape;
+  const visited = filtered ? Math.min(live, (breadth * live) / Math.max(matches, 1)) : breadth;
+  const walk = visited * (costs.visit + dimensions * costs.visitNumber);
+  const comparison = matches * (costs.row + dimensions * costs.rowNumber);
+  const compares = exact || breadth * 4 >= matches || (filtered && comparison <= walk);
+  return { compares, cost: compares ? comparison : walk };
 }

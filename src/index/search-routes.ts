@@ -1,7 +1,7 @@
 import { type MetricSpace, metricOf, type SearchHits } from "../vector/index.js";
 import { CallsPerTurn } from "./calls-per-turn.js";
 import type { EngineOptions, RestingMessage, SearchCall, ToWorker } from "./hnsw-messages.js";
-import { RestingGraph } from "./resting-graph.js";
+import { RestingGraph, type RestingSearch } from "./resting-graph.js";
 import { SearchBatch } from "./search-batch.js";
 import type { SearchOptions } from "./vector-index.js";
 import { sharedWalkers } from "./walkers.js";
@@ -13,7 +13,7 @@ type Give = (id: number, hits: SearchHits) => void;
 type Post = (message: ToWorker, transfer?: ArrayBuffer[]) => void;
 
 /**
- * The ways of a search to the graph. While that is at rest, plain searches need not go to its own thread: what comes alone, and is short, is
+ * The ways of a search to the graph. While that is at rest, a search of one query need not go to its own thread: what comes alone, and is short, is
  * searched on the calling thread, the rest by `Walkers`. All else goes to the graph's thread, what comes in one turn of the event loop in one message.
  */
 export class SearchRoutes {
@@ -55,13 +55,12 @@ export class SearchRoutes {
   /** The hits of one query, when it is to be searched here. Every search has to ask. */
   searchHere(query: Float32Array, count: number, options: SearchOptions): SearchHits | undefined {
     const isAlone = this.#searchesHere && this.#turns.isAlone();
-    const graph = isAlone ? this.#restingFor(count, options) : undefined;
-    if (graph === undefined) return undefined;
-    const breadth = this.#breadth(graph, options);
-    return graph.cost(breadth) > LONGEST_WALK_HERE ? undefined : graph.search(query, options.k, breadth);
+    const search = isAlone ? this.#planResting(count, options) : undefined;
+    if (search === undefined || search.cost > LONGEST_WALK_HERE) return undefined;
+    return this.#resting?.search(query, search);
   }
 
-  /** Asks other threads. @param queries must not change until the answer; a filter is copied */
+  /** Asks other threads. @param queries must not change until the answer */
   send(id: number, queries: Float32Array, count: number, options: SearchOptions): void {
     if (!this.#walk(id, queries, count, options)) this.#sendToThread(id, queries, count, options);
   }
@@ -73,21 +72,17 @@ export class SearchRoutes {
     this.#post(message, [message.queries.buffer as ArrayBuffer]);
   }
 
-  /** The graph at rest that can answer a plain search. */
-  #restingFor(count: number, { k, exact, allow }: SearchOptions): RestingGraph | undefined {
-    const isPlain = count === 1 && exact !== true && allow === undefined;
-    const graph = isPlain ? this.#resting : undefined;
-    return graph !== undefined && k >= 1 && k <= graph.living ? graph : undefined;
-  }
-
-  #breadth(graph: RestingGraph, { k, efSearch = this.efSearch }: SearchOptions): number {
-    return graph.breadth(Math.max(efSearch, k));
+  /** How the graph at rest answers a search, if it can. */
+  #planResting(count: number, options: SearchOptions): RestingSearch | undefined {
+    const { efSearch = this.efSearch } = options;
+    return count === 1 ? this.#resting?.plan({ ...options, efSearch }) : undefined;
   }
 
   #walk(id: number, query: Float32Array, count: number, options: SearchOptions): boolean {
-    const graph = this.#restingFor(count, options);
-    if (graph === undefined || this.#walkers === undefined || options.k > this.#walkers.mostHits) return false;
-    return graph.ask(this.#walkers, query, options.k, this.#breadth(graph, options), (hits) => {
+    const search = this.#walkers && this.#planResting(count, options);
+    if (this.#resting === undefined || this.#walkers === undefined || search === undefined) return false;
+    if (search.k > this.#walkers.mostHits) return false;
+    return this.#resting.ask(this.#walkers, query, search, (hits) => {
       if (hits === undefined) this.#sendToThread(id, query, count, options);
       else this.#give(id, hits);
     });

@@ -30,7 +30,7 @@ export interface SearchOptions {
   efSearch?: number;
   /** Compare with every row instead of walking the graph. @default false */
   exact?: boolean;
-  /** Only these labels; the index takes a copy. @default every label */
+  /** Only these labels; not to be changed from then on. @default every label */
   allow?: Bitmap;
 }
 

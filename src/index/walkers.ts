@@ -10,39 +10,41 @@ const ANSWERS = 64;
 /** Hits that an answer has room for. */
 const MOST_HITS = 128;
 
-/** A search of a shared graph; the maps are only needed where not every node lives. */
-export interface WalkRequest {
+/** A search of a shared graph; the maps are only needed where not every node lives and is allowed. */
+export interface AskedSearch {
   /** The graph, as of `NativeGraph.share`. */
   number: number;
   /** Preprocessed; copied. */
   query: Float32Array;
   /** At most `Walkers.mostHits`. */
   k: number;
+  /** As broad as the graph, it compares with each row: with those that want the same in the same memory (`allow`). */
   breadth: number;
   /** Expected microseconds. */
   cost: number;
   labelOf: Uint32Array | undefined;
   nodeOf: Uint32Array | undefined;
+  allow: Uint32Array | undefined;
 }
 
 /** The nodes found and their distances, nearest first, to be read at once; undefined when it cannot be walked any more. */
 export type GiveNodes = (nodes: Uint32Array | undefined, distances: Float32Array) => void;
 
-interface Asked {
-  walk: WalkRequest;
+interface Open {
+  search: AskedSearch;
   give: GiveNodes;
 }
 
 /**
- * Threads in C++ that walk in graphs at rest, as many as there is work for. While short walks are under way it is looked for their answers in
+ * Threads in C++ that search in graphs at rest, as many as there is work for; a comparison with many rows they divide among each other. While short walks are under way it is looked for their answers in
  * each turn of the event loop: an idle processor takes longer to wake than a short walk takes, so being told of each answer would cost more
  * than the answer.
  */
 export class Walkers {
   readonly mostHits = MOST_HITS;
   readonly #native: NativeWalkers;
-  /** Those asked and not answered; they also keep the maps, which the threads read. */
-  readonly #asked = new Map<number, Asked>();
+  /** Those asked and not answered; they also keep the maps and what is allowed, which the threads read. */
+  readonly #open = new Map<number, Open>();
   readonly #ids = new Float64Array(ANSWERS);
   readonly #counts = new Int32Array(ANSWERS);
   readonly #nodes = new Uint32Array(ANSWERS * MOST_HITS);
@@ -59,11 +61,11 @@ export class Walkers {
   }
 
   /** `give` is called once, in a later turn of the event loop; never when this returns false: the graph is no longer shared. */
-  ask(walk: WalkRequest, give: GiveNodes): boolean {
-    const { number, query, k, breadth, cost, labelOf, nodeOf } = walk;
+  ask(search: AskedSearch, give: GiveNodes): boolean {
+    const { number, query, k, breadth, cost, labelOf, nodeOf, allow } = search;
     const id = ++this.#lastId;
-    if (!this.#native.ask(id, number, query, k, breadth, cost, labelOf, nodeOf)) return false;
-    this.#asked.set(id, { walk, give });
+    if (!this.#native.ask(id, number, query, k, breadth, cost, labelOf, nodeOf, allow)) return false;
+    this.#open.set(id, { search, give });
     this.#until = performance.now() + WATCH_MS;
     if (!this.#watches) this.#watch(true);
     return true;
@@ -81,7 +83,7 @@ export class Walkers {
     this.#native.wait(LOOK_US);
     const now = performance.now();
     if (this.#take() > 0) this.#until = now + WATCH_MS;
-    if (this.#asked.size > 0 && now < this.#until) setImmediate(() => this.#look());
+    if (this.#open.size > 0 && now < this.#until) setImmediate(() => this.#look());
     else this.#watch(false);
   }
 
@@ -98,11 +100,11 @@ export class Walkers {
   #giveAnswer(place: number): void {
     const id = this.#ids[place] as number;
     const count = this.#counts[place] as number;
-    const asked = this.#asked.get(id);
-    this.#asked.delete(id);
+    const open = this.#open.get(id);
+    this.#open.delete(id);
     const from = place * MOST_HITS;
     const nodes = count < 0 ? undefined : this.#nodes.subarray(from, from + count);
-    asked?.give(nodes, this.#distances.subarray(from, from + Math.max(0, count)));
+    open?.give(nodes, this.#distances.subarray(from, from + Math.max(0, count)));
   }
 }
 

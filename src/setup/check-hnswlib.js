@@ -142,7 +142,12 @@ async function checkWalkers() {
   const graph = graphOf(vectors(POINTS), "l2", 16);
   const number = graph.share();
   const queries = vectors(QUERIES);
-  const expected = queries.map((query) => JSON.stringify(graph.searchKnn(query, K)));
+  // Walks, and comparisons with each point.
+  const breadths = queries.map((_, i) => (i % 2 === 0 ? graph.getEf() : POINTS));
+  const expected = queries.map((query, i) => {
+    graph.setEf(breadths[i]);
+    return JSON.stringify(graph.searchKnn(query, K));
+  });
   const [ids, counts] = [new Float64Array(QUERIES), new Int32Array(QUERIES)];
   const [nodes, distances] = [new Uint32Array(QUERIES * K), new Float32Array(QUERIES * K)];
   let open = QUERIES;
@@ -159,7 +164,8 @@ async function checkWalkers() {
     };
     const walkers = new addon.Walkers(2, take);
     for (const [id, query] of queries.entries()) {
-      if (!walkers.ask(id, number, query, K, graph.getEf(), 1000, undefined, undefined)) reject(new Error("no thread"));
+      if (!walkers.ask(id, number, query, K, breadths[id], 1000, undefined, undefined, undefined))
+        reject(new Error("no thread"));
     }
     setTimeout(
       () => reject(new Error(`${open} searches of other threads were not answered in a minute`)),

@@ -4,7 +4,7 @@ import { ExactScan } from "../../src/index/exact-scan.js";
 import { Bitmap } from "../../src/index/index.js";
 import { RowFile } from "../../src/index/row-file.js";
 import { FileRows } from "../../src/index/scanned-rows.js";
-import { NATIVE_COSTS, prefersScan, STOCK_COSTS } from "../../src/index/search-plan.js";
+import { NATIVE_COSTS, planSearch, STOCK_COSTS } from "../../src/index/search-plan.js";
 import { metricOf } from "../../src/vector/index.js";
 import { RowModel } from "./support.js";
 
@@ -74,22 +74,29 @@ describe("ExactScan", () => {
 });
 
 for (const [build, costs] of Object.entries({ stock: STOCK_COSTS, native: NATIVE_COSTS }))
-  describe(`prefersScan, ${build}`, () => {
-    const shape = { dimensions: 512, live: 100_000, breadth: 64, filtered: true };
+  describe(`planSearch, ${build}`, () => {
+    const shape = { dimensions: 512, live: 100_000, breadth: 64, filtered: true, exact: false };
 
     it("compares few matches, and walks the graph for many", () => {
-      assert.equal(prefersScan({ ...shape, matches: 500 }, costs), true);
-      assert.equal(prefersScan({ ...shape, matches: 50_000 }, costs), false);
-      assert.equal(prefersScan({ ...shape, matches: 100_000, filtered: false }, costs), false);
+      assert.equal(planSearch({ ...shape, matches: 500 }, costs).compares, true);
+      assert.equal(planSearch({ ...shape, matches: 50_000 }, costs).compares, false);
+      assert.equal(planSearch({ ...shape, matches: 100_000, filtered: false }, costs).compares, false);
     });
 
     it("compares when the walk would keep a quarter of what matches", () => {
-      assert.equal(prefersScan({ ...shape, matches: 200, live: 200, filtered: false }, costs), true);
-      assert.equal(prefersScan({ ...shape, matches: 100_000, breadth: 30_000, filtered: false }, costs), true);
+      assert.equal(planSearch({ ...shape, matches: 200, live: 200, filtered: false }, costs).compares, true);
+      assert.equal(planSearch({ ...shape, matches: 100_000, breadth: 30_000, filtered: false }, costs).compares, true);
+    });
+
+    it("compares when nothing else will do", () => {
+      assert.equal(planSearch({ ...shape, matches: 100_000, filtered: false, exact: true }, costs).compares, true);
     });
 
     it("changes sides once as matches grow", () => {
-      const sides = Array.from({ length: 100 }, (_, i) => prefersScan({ ...shape, matches: 1000 * (i + 1) }, costs));
+      const sides = Array.from(
+        { length: 100 },
+        (_, i) => planSearch({ ...shape, matches: 1000 * (i + 1) }, costs).compares,
+      );
       const changes = sides.filter((side, i) => i > 0 && side !== sides[i - 1]).length;
       assert.ok(changes <= 1, `${changes} changes`);
     });

@@ -86,12 +86,10 @@ describe("a search that comes alone", { skip }, () => {
     assert.ok(model.check(await untilAtRest(index, query), query, 5) >= 0.8);
   });
 
-  it("goes to other threads with a filter, when exact, and when it would be long", async () => {
+  it("goes to other threads when it would be long, or finds nothing", async () => {
     const { index, clusters } = await filledIndex(4000, 4);
     await untilAtRest(index, clusters.row());
-    const allow = new Bitmap();
-    allow.set(7);
-    for (const options of [{ exact: true }, { efSearch: 950 }, { k: 0 }, { allow }]) {
+    for (const options of [{ efSearch: 950 }, { k: 0 }, { allow: new Bitmap() }]) {
       await turn();
       assert.equal(await atOnce(index, clusters.row(), { k: 5, ...options }), undefined, JSON.stringify(options));
     }
@@ -104,6 +102,22 @@ describe("a search that comes alone", { skip }, () => {
       await turn();
       const query = clusters.row();
       assert.equal(model.check((await atOnce(index, query, options))!, query, options.k), 1);
+    }
+  });
+
+  it("finds exactly, and what is allowed alone", async () => {
+    const { index, model, clusters } = await filledIndex(3000, 12);
+    await untilAtRest(index, clusters.row());
+    const multiples = Bitmap.of(Array.from({ length: 1000 }, (_, i) => 3 * i));
+    const few = Bitmap.of([5, 8, 2999, 3000, 100_000]);
+    for (const options of [{ exact: true }, { allow: multiples }, { allow: few }, { allow: few, exact: true }]) {
+      await turn();
+      const query = clusters.row();
+      const hits = await atOnce(index, query, { k: 5, ...options });
+      assert.ok(hits !== undefined, "it was asked elsewhere");
+      const { allow } = options;
+      const recall = model.check(hits, query, 5, (label) => allow?.has(label) ?? true);
+      assert.ok(recall >= (allow === multiples ? 0.8 : 1), `recall ${recall}`);
     }
   });
 
@@ -138,25 +152,43 @@ describe("a resting graph", { skip }, () => {
   const query = Float32Array.of(0, 0, 0);
   const far = (distance: number) => Float32Array.of(distance, 0, 0);
   const resting = (graph: HnswGraph) => new RestingGraph(graph.share()!, space, 3);
+  const found = (graph: RestingGraph, k: number, given = query, allow?: Bitmap) =>
+    graph.search(given, graph.plan({ k, efSearch: 10, allow })!);
 
   it("is searched until the graph grows or is freed", () => {
     const graph = graphOf([far(3), far(1), far(2)]);
     const first = resting(graph);
-    assert.deepEqual(first.search(query, 2, 10), { labels: uint32(1, 2), distances: Float64Array.of(1, 2) });
+    assert.deepEqual(found(first, 2), { labels: uint32(1, 2), distances: Float64Array.of(1, 2) });
     graph.add(3, far(0.5));
-    assert.equal(first.search(query, 2, 10), undefined);
+    assert.equal(found(first, 2), undefined);
     const second = resting(graph);
-    assert.deepEqual(second.search(query, 2, 10), { labels: uint32(3, 1), distances: Float64Array.of(0.5, 1) });
+    assert.deepEqual(found(second, 2), { labels: uint32(3, 1), distances: Float64Array.of(0.5, 1) });
     graph.free();
-    assert.equal(second.search(query, 2, 10), undefined);
+    assert.equal(found(second, 2), undefined);
   });
 
   it("leaves to the graph's thread what the walk does not reach, and equal distances in another order than their labels'", () => {
     const graph = graphOf([far(1), far(2), far(3)]);
-    assert.equal(resting(graph).search(query, 4, 10), undefined);
-    const twins = graphOf([far(1), far(1), far(1), far(1)]);
-    const found = resting(twins).search(query, 4, 10);
-    assert.ok(found === undefined || [...found.labels].join() === "0,1,2,3");
+    const three = resting(graph);
+    assert.deepEqual(found(three, 4)?.labels, uint32(0, 1, 2), "there are no more than three");
+    graph.remove(2);
+    const two = resting(graph);
+    const search = two.plan({ k: 2, efSearch: 10 })!;
+    graph.remove(1);
+    assert.equal(two.search(query, search), undefined);
+    const twins = found(resting(graphOf([far(1), far(1), far(1), far(1)])), 4);
+    assert.ok(twins === undefined || [...twins.labels].join() === "0,1,2,3");
+  });
+
+  it("finds what is allowed alone, and has nothing to find where nothing is", () => {
+    const graph = graphOf([far(1), far(2), far(3), far(4)]);
+    graph.remove(3);
+    const allowing = (...labels: number[]) => Bitmap.of(labels);
+    assert.deepEqual(found(resting(graph), 2, query, allowing(1, 2))?.labels, uint32(1, 2));
+    assert.deepEqual(found(resting(graph), 3, query, allowing(0, 2, 3, 400))?.labels, uint32(0, 2));
+    for (const nothing of [allowing(), allowing(3), allowing(400)])
+      assert.equal(resting(graph).plan({ k: 1, efSearch: 10, allow: nothing }), undefined);
+    assert.equal(resting(graph).plan({ k: 0, efSearch: 10 }), undefined);
   });
 
   it("does not change the query", () => {
@@ -164,7 +196,7 @@ describe("a resting graph", { skip }, () => {
     const cosine = metricOf("cosine");
     const graph = HnswGraph.create(cosine, 3, { m: 8, efConstruction: 50 }, 10);
     graph.add(0, Float32Array.of(1, 0, 0));
-    assert.deepEqual(new RestingGraph(graph.share()!, cosine, 3).search(given, 1, 10)?.labels, uint32(0));
+    assert.deepEqual(found(new RestingGraph(graph.share()!, cosine, 3), 1, given)?.labels, uint32(0));
     assert.deepEqual(given, Float32Array.of(2, 0, 0));
   });
 });

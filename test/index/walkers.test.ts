@@ -35,10 +35,12 @@ function clusteredGraph(count: number, seed: number) {
 describe("searches of a resting graph by walkers", { skip }, () => {
   const walkersOf = (threads: number) =>
     new Walkers(hasNativeSearch(hnswlib) ? hnswlib.Walkers : assert.fail(), threads);
-  const asked = (graph: RestingGraph, walkers: Walkers, query: Float32Array, k: number, breadth: number) =>
+  const asked = (graph: RestingGraph, walkers: Walkers, query: Float32Array, k: number, efSearch: number) =>
     new Promise<SearchHits | undefined>((resolve) => {
-      assert.ok(graph.ask(walkers, query, k, breadth, resolve));
+      assert.ok(graph.ask(walkers, query, graph.plan({ k, efSearch })!, resolve));
     });
+  const found = (graph: RestingGraph, query: Float32Array, k: number, efSearch: number) =>
+    graph.search(query, graph.plan({ k, efSearch })!);
 
   it("find what a search on this thread finds, however many are under way", async () => {
     const { resting, clusters } = clusteredGraph(2000, 1);
@@ -52,7 +54,7 @@ describe("searches of a resting graph by walkers", { skip }, () => {
         return asked(resting, walkers, memory, 10, 40);
       });
       memory.fill(Number.NaN);
-      for (const [i, query] of queries.entries()) assert.deepEqual(await answers[i], resting.search(query, 10, 40));
+      for (const [i, query] of queries.entries()) assert.deepEqual(await answers[i], found(resting, query, 10, 40));
     }
   });
 
@@ -62,7 +64,7 @@ describe("searches of a resting graph by walkers", { skip }, () => {
     for (let i = 0; i < 20; i++) {
       const query = clusters.row();
       const waits = [...Array.from({ length: 8 }, () => asked(resting, walkers, query, 100, 5000))];
-      for (const answer of await Promise.all(waits)) assert.deepEqual(answer, resting.search(query, 100, 5000));
+      for (const answer of await Promise.all(waits)) assert.deepEqual(answer, found(resting, query, 100, 5000));
     }
   });
 
@@ -70,15 +72,50 @@ describe("searches of a resting graph by walkers", { skip }, () => {
     const far = (distance: number) => Float32Array.of(distance, 0, 0);
     const query = far(0);
     const walkers = walkersOf(1);
-    const three = new RestingGraph(graphOf([far(1), far(2), far(3)]).share()!, space, 3);
-    assert.equal(await asked(three, walkers, query, 4, 10), undefined);
-    assert.deepEqual((await asked(three, walkers, query, 3, 10))?.labels, uint32(0, 1, 2));
     // Of two that are equal, the one that was replaced has the later node and the earlier label.
-    const graph = graphOf([far(1), far(1), far(5)]);
+    const graph = graphOf([1, 1, ...Array.from({ length: 300 }, (_, i) => 2 + i)].map(far));
     graph.remove(0);
     graph.add(0, far(1));
     const twins = new RestingGraph(graph.share()!, space, 3);
-    assert.equal(await asked(twins, walkers, query, 3, 10), undefined);
+    assert.equal(await asked(twins, walkers, query, 3, 10), undefined, "a walk");
+    assert.deepEqual((await asked(twins, walkers, query, 3, 300))?.labels, uint32(0, 1, 2), "a comparison");
+    const plan = twins.plan({ k: 3, efSearch: 300 })!;
+    graph.remove(1);
+    assert.equal(
+      await new Promise((resolve) => {
+        assert.ok(twins.ask(walkers, query, { ...plan, k: 303 }, resolve));
+      }),
+      undefined,
+      "fewer than there were",
+    );
+  });
+
+  it("compare with what is allowed, and with all when that is asked for, while others walk", async () => {
+    const { graph, clusters } = clusteredGraph(4000, 8);
+    for (let label = 0; label < 4000; label += 7) graph.remove(label);
+    const resting = new RestingGraph(graph.share()!, space, DIMENSIONS);
+    const filters = [2, 3, 50, 1000].map((step) => Bitmap.of(Array.from({ length: 4000 / step }, (_, i) => step * i)));
+    // Equal to another, and not the same.
+    filters.push(filters[2]!.clone());
+    const kinds: Omit<SearchOptions, "k">[] = [
+      {},
+      { exact: true },
+      ...filters.map((allow) => ({ allow, exact: true })),
+    ];
+    const walkers = walkersOf(3);
+    for (let round = 0; round < 5; round++) {
+      const searches = Array.from({ length: 200 }, (_, i) => ({ ...kinds[(i * i) % kinds.length]!, k: 1 + (i % 20) }));
+      const queries = searches.map(() => clusters.row());
+      const answers = searches.map((options, i) => {
+        const search = resting.plan({ efSearch: 40, ...options })!;
+        return new Promise((resolve) => assert.ok(resting.ask(walkers, queries[i]!, search, resolve)));
+      });
+      for (const [i, options] of searches.entries()) {
+        const expected = resting.search(queries[i]!, resting.plan({ efSearch: 40, ...options })!);
+        assert.ok(expected !== undefined);
+        assert.deepEqual(await answers[i], expected);
+      }
+    }
   });
 
   it("leave tombstones out", async () => {
@@ -96,11 +133,11 @@ describe("searches of a resting graph by walkers", { skip }, () => {
     const { graph, resting, clusters } = clusteredGraph(2000, 4);
     const walkers = walkersOf(1);
     const query = clusters.row();
-    const expected = resting.search(query, 10, 1900);
+    const expected = found(resting, query, 10, 1900);
     const answers = Array.from({ length: 200 }, () => asked(resting, walkers, query, 10, 1900));
     graph.add(2000, clusters.row());
     assert.equal(
-      resting.ask(walkers, query, 10, 40, () => assert.fail()),
+      resting.ask(walkers, query, resting.plan({ k: 10, efSearch: 40 })!, () => assert.fail()),
       false,
     );
     const given = await Promise.all(answers);
@@ -145,15 +182,12 @@ describe("the routes of searches", { skip }, () => {
     assert.deepEqual([messages.length, answers.length], [2, 100], "what rested has been changed since");
   });
 
-  it("lead to the graph's thread what is not plain, or asks for more than an answer has room for", async () => {
-    const { routes, graph, messages, settled } = routesOf(6);
+  it("lead to the graph's thread several queries, what finds nothing, and what asks for more than an answer has room for", async () => {
+    const { routes, graph, messages, answers, settled } = routesOf(6);
     routes.rest({ type: "resting", after: 0, graph: graph.share()! });
-    const allow = new Bitmap();
-    allow.set(1);
     const given: [count: number, options: SearchOptions][] = [
       [2, { k: 3 }],
-      [1, { k: 3, exact: true }],
-      [1, { k: 3, allow }],
+      [1, { k: 3, allow: new Bitmap() }],
       [1, { k: 0 }],
       [1, { k: 129 }],
       [1, { k: 2001 }],
@@ -162,7 +196,11 @@ describe("the routes of searches", { skip }, () => {
       routes.send(i + 1, new Float32Array(count * DIMENSIONS), count, options);
       await settled(i + 1);
     }
-    assert.equal(messages.length, given.length);
+    assert.deepEqual([messages.length, answers.length], [given.length, 0]);
+    // Of what is allowed there are no more.
+    routes.send(6, row(0), 1, { k: 129, allow: Bitmap.of([1, 2, 3]) });
+    await settled(6);
+    assert.deepEqual([...answers[0]![1].labels].sort(), [1, 2, 3]);
   });
 
   it("hand back to the graph's thread, as it was asked, what walkers could not answer", async () => {
@@ -184,13 +222,17 @@ describe("the routes of searches", { skip }, () => {
 });
 
 describe("searches that come together", { skip }, () => {
+  const third = Bitmap.of(Array.from({ length: 1000 }, (_, i) => 3 * i));
+  const kinds: Omit<SearchOptions, "k">[] = [{}, { allow: third }, { exact: true }, { allow: third, exact: true }];
+
   for (const shards of [1, 3]) {
     it(`find what the index's own thread finds, with ${shards} of them`, async () => {
       const { index, clusters } = await filledIndex(3000, 10, shards);
       for (let round = 0; round < 20; round++) {
         const queries = Array.from({ length: 30 }, () => clusters.row());
-        const found = await Promise.all(queries.map((query) => index.search(query, 1, { k: 10 })));
-        const expected = await index.search(flat(queries), queries.length, { k: 10 });
+        const options = { k: 10, ...kinds[round % kinds.length]! };
+        const found = await Promise.all(queries.map((query) => index.search(query, 1, options)));
+        const expected = await index.search(flat(queries), queries.length, options);
         assert.deepEqual(
           found.map(([hits]) => hits),
           expected,

@@ -59,7 +59,7 @@ describe("walkers", { skip: native === undefined ? "there are none here" : false
         expected.set(id, expectedOf(graph, query, ROOM, 20));
         // Costly enough for every thread to be woken, or so cheap that one does it.
         const cost = round % 2 === 0 ? 1e6 : 0;
-        assert.ok(walkers.ask(id, graph.share(), query, ROOM, 20, cost, undefined, undefined));
+        assert.ok(walkers.ask(id, graph.share(), query, ROOM, 20, cost, undefined, undefined, undefined));
         // It is copied.
         query.fill(Number.NaN);
       }
@@ -73,7 +73,7 @@ describe("walkers", { skip: native === undefined ? "there are none here" : false
     }
     assert.ok(told > 0, "nobody was told of answers");
     const query = randomVector();
-    walkers.ask(1, graph.share(), query, ROOM, 20, 1, undefined, undefined);
+    walkers.ask(1, graph.share(), query, ROOM, 20, 1, undefined, undefined, undefined);
     walkers.wait(60_000_000);
     assert.deepEqual(take(), [{ id: 1, ...expectedOf(graph, query, ROOM, 20) }]);
   });
@@ -84,7 +84,7 @@ describe("walkers", { skip: native === undefined ? "there are none here" : false
     const nodeOf = Uint32Array.from({ length: 300 }, (_, label) => (label % 3 === 0 ? 299 - label : 2 ** 32 - 1));
     const query = randomVector();
     const { walkers, take } = walkersOf(1, () => {});
-    walkers.ask(7, graph.share(), query, 2 * ROOM, 50, 1, labelOf, nodeOf);
+    walkers.ask(7, graph.share(), query, 2 * ROOM, 50, 1, labelOf, nodeOf, undefined);
     walkers.wait(60_000_000);
     const found = graph.searchNodes(query, ROOM, 50, labelOf, nodeOf, undefined, nodes, distances);
     const expected = { nodes: [...nodes.subarray(0, found)], distances: [...distances.subarray(0, found)] };
@@ -93,11 +93,44 @@ describe("walkers", { skip: native === undefined ? "there are none here" : false
     assert.deepEqual(take(), [{ id: 7, ...expected }]);
   });
 
+  it("compare with what is allowed, together or not, whatever its size", async () => {
+    const graph = graphOf("ip", Array.from({ length: 300 }, randomVector));
+    const identity = Uint32Array.from({ length: 300 }, (_, i) => i);
+    const words = (test: (label: number) => boolean) => {
+      const allow = new Uint32Array(12);
+      for (let label = 0; label < 384; label++) if (test(label)) allow[label >>> 5]! |= 1 << (label & 31);
+      return allow;
+    };
+    // The last allows labels that there are not.
+    const allowed = [words(() => false), words((i) => i === 299), words((i) => i % 5 === 0), words((i) => i >= 290)];
+    let told = 0;
+    const { walkers, take } = walkersOf(3, () => told++);
+    const expected = new Map<number, { nodes: number[]; distances: number[] }>();
+    for (let id = 0; id < 500; id++) {
+      const query = randomVector();
+      const allow = allowed[(id * id) % 5];
+      const k = id % (ROOM + 1);
+      const maps = allow === undefined ? [undefined, undefined, undefined] : ([identity, identity, allow] as const);
+      const found = graph.searchNodes(query, k, 300, maps[0], maps[1], maps[2], nodes, distances);
+      expected.set(id, { nodes: [...nodes.subarray(0, found)], distances: [...distances.subarray(0, found)] });
+      assert.ok(walkers.ask(id, graph.share(), query, k, 300, 500, maps[0], maps[1], maps[2]));
+    }
+    while (expected.size > 0) {
+      for (const { id, ...found } of take()) {
+        assert.deepEqual(found, expected.get(id), `search ${id} was answered twice, never asked, or wrong`);
+        expected.delete(id);
+      }
+      await turn();
+    }
+    assert.ok(told > 0, "nobody was told of answers");
+  });
+
   it("tell of nothing while somebody watches, nor twice before it is taken", async () => {
     const graph = graphOf("l2", Array.from({ length: 4 }, randomVector));
     let told = 0;
     const { walkers, take } = walkersOf(1, () => told++);
-    const ask = (id: number) => walkers.ask(id, graph.share(), randomVector(), 1, 1, 1, undefined, undefined);
+    const ask = (id: number) =>
+      walkers.ask(id, graph.share(), randomVector(), 1, 1, 1, undefined, undefined, undefined);
     walkers.watch(true);
     ask(1);
     walkers.wait(60_000_000);
@@ -126,7 +159,7 @@ describe("walkers", { skip: native === undefined ? "there are none here" : false
     };
     assert.ok(time(2000) >= 2, "it did not wait");
     const graph = graphOf("l2", Array.from({ length: 4 }, randomVector));
-    walkers.ask(1, graph.share(), randomVector(), 1, 1, 1, undefined, undefined);
+    walkers.ask(1, graph.share(), randomVector(), 1, 1, 1, undefined, undefined, undefined);
     assert.ok(time(60_000_000) < 30_000, "it did not see the answer");
     assert.ok(time(60_000_000) < 30_000, "it waited for what was there");
     assert.equal(take().length, 1);
@@ -140,11 +173,11 @@ describe("walkers", { skip: native === undefined ? "there are none here" : false
     const query = randomVector();
     // The first keeps the thread busy while the graph changes, so what comes behind it finds none.
     const asked = Array.from({ length: 20_000 }, (_, id) =>
-      walkers.ask(id, number, query, 1, 200, 0, undefined, undefined),
+      walkers.ask(id, number, query, 1, 200, 0, undefined, undefined, undefined),
     );
     assert.ok(asked.every(Boolean));
     graph.addPoint(randomVector(), 200);
-    assert.equal(walkers.ask(20_000, number, query, 1, 200, 0, undefined, undefined), false);
+    assert.equal(walkers.ask(20_000, number, query, 1, 200, 0, undefined, undefined, undefined), false);
     const answers: Answer[] = [];
     while (answers.length < asked.length) {
       walkers.wait(60_000_000);
@@ -169,16 +202,20 @@ describe("walkers", { skip: native === undefined ? "there are none here" : false
     const walkers = new loose(1, () => {});
     assert.throws(() => walkers.ask!(1, number, query, 1, 1, 1), /TypeError: Expected an id, a graph/);
     assert.throws(
-      () => walkers.ask!(1, number, [...query], 1, 1, 1, undefined, undefined),
+      () => walkers.ask!(1, number, [...query], 1, 1, 1, undefined, undefined, undefined),
       /TypeError: Expected an id/,
     );
-    assert.throws(
-      () => walkers.ask!(1, number, query, 1, 1, 1, new Uint32Array(4), undefined),
-      /TypeError: Expected an id/,
-    );
+    const four = new Uint32Array(4);
+    for (const [labelOf, nodeOf, allow] of [
+      [four, undefined, undefined],
+      [undefined, undefined, four],
+      [four, four, [1]],
+    ]) {
+      assert.throws(() => walkers.ask!(1, number, query, 1, 1, 1, labelOf, nodeOf, allow), /TypeError: Expected an id/);
+    }
     const misfit = /TypeError: Expected a query of the graph's dimensions/;
-    assert.throws(() => walkers.ask!(1, number, query.subarray(1), 1, 1, 1, undefined, undefined), misfit);
-    assert.throws(() => walkers.ask!(1, number, query, 1, 1, 1, new Uint32Array(3), new Uint32Array(4)), misfit);
+    assert.throws(() => walkers.ask!(1, number, query.subarray(1), 1, 1, 1, undefined, undefined, undefined), misfit);
+    assert.throws(() => walkers.ask!(1, number, query, 1, 1, 1, new Uint32Array(3), four, undefined), misfit);
     assert.throws(() => walkers.watch!(), /TypeError: Expected whether somebody looks/);
     assert.throws(() => walkers.wait!("long"), /TypeError: Expected microseconds/);
     const room = /TypeError: Expected room for ids/;
@@ -196,7 +233,7 @@ describe("walkers", { skip: native === undefined ? "there are none here" : false
       graph.initIndex(1000);
       for (let i = 0; i < 1000; i++) graph.addPoint(Float32Array.of(Math.random(), i, 0), i);
       const walkers = new Walkers(2, () => {});
-      for (let i = 0; i < 500; i++) walkers.ask(i, graph.share(), Float32Array.of(1, 2, 3), 10, 900, 1000, undefined, undefined);
+      for (let i = 0; i < 500; i++) walkers.ask(i, graph.share(), Float32Array.of(1, 2, 3), 10, 900, 1000, undefined, undefined, undefined);
       process.exit();`;
     const thread = new Worker(code, { eval: true });
     assert.deepEqual(await once(thread, "exit"), [0]);

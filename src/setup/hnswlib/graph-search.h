@@ -28,6 +28,11 @@ struct Living {
     if (label >= labels || node_of[label] != node) return false;
     return allow == nullptr || (label / 32 < allow_words && (allow[label / 32] >> (label % 32) & 1));
   }
+
+  bool operator==(const Living& other) const {
+    return label_of == other.label_of && node_of == other.node_of && labels == other.labels && allow == other.allow &&
+           allow_words == other.allow_words;
+  }
 };
 
 // Of what a walk meets: more room is made as it is needed.
@@ -77,13 +82,38 @@ static Hit descend(const Graph& graph, const float* query) {
   return nearest;
 }
 
+// The nodes that a search may answer.
+static std::vector<Node> nodes_of(const Graph& graph, const Everyone&) {
+  std::vector<Node> nodes(graph.cur_element_count);
+  for (Node node = 0; node < nodes.size(); node++) nodes[node] = node;
+  return nodes;
+}
+
+// In the order of labels where only some are allowed: they are looked at alone.
+static std::vector<Node> nodes_of(const Graph& graph, const Living& living) {
+  const Node count = graph.cur_element_count;
+  std::vector<Node> nodes;
+  if (living.allow == nullptr) {
+    for (Node node = 0; node < count; node++) {
+      if (living(node)) nodes.push_back(node);
+    }
+    return nodes;
+  }
+  for (size_t word = 0; word < living.allow_words; word++) {
+    for (uint32_t bits = living.allow[word]; bits != 0; bits &= bits - 1) {
+      const size_t label = word * 32 + __builtin_ctz(bits);
+      if (label >= living.labels) return nodes;
+      const Node node = living.node_of[label];
+      if (node < count && living.label_of[node] == label) nodes.push_back(node);
+    }
+  }
+  return nodes;
+}
+
 // Up to `k` of the nearest of all nodes that pass `test`, nearest first.
 template <class Test>
 static std::vector<Hit> compare_all(const Graph& graph, const float* query, size_t k, const Test& test) {
-  std::vector<Node> nodes;
-  for (Node node = 0; node < graph.cur_element_count; node++) {
-    if (test(node)) nodes.push_back(node);
-  }
+  const std::vector<Node> nodes = nodes_of(graph, test);
   std::vector<float> far(nodes.size());
   distances_to(graph, query, nodes.data(), nodes.size(), far.data());
   std::vector<Hit> hits;

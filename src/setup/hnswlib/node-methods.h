@@ -28,14 +28,26 @@ static inline bool refuse(const Napi::Env& env, bool fits, const char* expected)
 
 static inline size_t dimensions_of(const Graph& graph) { return graph.data_size_ / sizeof(float); }
 
+// Whether the arguments from `first` on are maps of the living and what is allowed of them, which may each be left out (`undefined`).
+static inline bool is_living(const Napi::CallbackInfo& info, size_t first) {
+  const bool all = info[first].IsUndefined();
+  const bool has_maps = is_uint32_array(info[first]) && is_uint32_array(info[first + 1]);
+  const bool allows_all = info[first + 2].IsUndefined();
+  return all ? allows_all : has_maps && (allows_all || is_uint32_array(info[first + 2]));
+}
+
+static inline Living living_of(const Napi::CallbackInfo& info, size_t first) {
+  const bool filtered = !info[first + 2].IsUndefined();
+  return Living{integers_of(info[first]), integers_of(info[first + 1]), size_of(info[first + 1]),
+                filtered ? integers_of(info[first + 2]) : nullptr, filtered ? size_of(info[first + 2]) : 0};
+}
+
 // Searches as `searchNodes` does; its arguments begin at `first`.
 static Napi::Value search_from(const Napi::CallbackInfo& info, size_t first, const Graph* graph) {
   const Napi::Env env = info.Env();
   const auto argument = [&](size_t i) { return info[first + i]; };
   const bool typed = graph != nullptr && info.Length() == first + 8 && is_float32_array(argument(0)) && argument(1).IsNumber() &&
-                     argument(2).IsNumber() &&
-                     (argument(3).IsUndefined() || (is_uint32_array(argument(3)) && is_uint32_array(argument(4)))) &&
-                     (argument(5).IsUndefined() || is_uint32_array(argument(5))) && is_uint32_array(argument(6)) &&
+                     argument(2).IsNumber() && is_living(info, first + 3) && is_uint32_array(argument(6)) &&
                      is_float32_array(argument(7));
   const bool all = typed && argument(3).IsUndefined();
   const size_t k = typed ? number_of(argument(1)) : 0;
@@ -48,10 +60,7 @@ static Napi::Value search_from(const Napi::CallbackInfo& info, size_t first, con
   if (all) {
     hits = search(*graph, query, k, breadth, Everyone());
   } else {
-    const bool filtered = !argument(5).IsUndefined();
-    const Living living{integers_of(argument(3)), integers_of(argument(4)), size_of(argument(4)),
-                        filtered ? integers_of(argument(5)) : nullptr, filtered ? size_of(argument(5)) : 0};
-    hits = search(*graph, query, k, breadth, living);
+    hits = search(*graph, query, k, breadth, living_of(info, first + 3));
   }
   for (size_t i = 0; i < hits.size(); i++) {
     floats_of(argument(7))[i] = hits[i].first;

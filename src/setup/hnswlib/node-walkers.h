@@ -49,44 +49,47 @@ class NodeWalkers : public Napi::ObjectWrap<NodeWalkers> {
   // The threads end before what they tell does.
   static void end(void* self) { static_cast<NodeWalkers*>(self)->walkers_.reset(); }
 
-  // ask(id, number, query, k, breadth, cost, labelOf?, nodeOf?): a search in the graph shared by this number, see `searchNodes`, that takes about
-  // `cost` microseconds. The query is copied; the maps have to stay until it is answered. False when the graph is no longer shared, or there is
-  // no thread to be had.
+  // ask(id, number, query, k, breadth, cost, labelOf?, nodeOf?, allow?): a search in the graph shared by this number, see `searchNodes`, that takes about
+  // `cost` microseconds. The query is copied; maps and what is allowed have to stay as they are until it is answered. Those that compare with the same
+  // nodes (the same memory says which) are answered together. False when the graph is no longer shared, or there is no thread to be had.
   Napi::Value ask(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    const bool typed = info.Length() == 8 && info[0].IsNumber() && info[1].IsNumber() && is_float32_array(info[2]) && info[3].IsNumber() &&
-                       info[4].IsNumber() && info[5].IsNumber() &&
-                       (info[6].IsUndefined() || (is_uint32_array(info[6]) && is_uint32_array(info[7])));
-    if (refuse(env, typed && walkers_ != nullptr, "an id, a graph, a query, k, a breadth, a cost, and maps of the living")) return env.Null();
-    std::unique_ptr<Walk> walk = spare_walk();
-    walk->id = info[0].As<Napi::Number>().DoubleValue();
-    walk->shared = shared_graphs().find(number_of(info[1]));
-    if (walk->shared == nullptr) return Napi::Boolean::New(env, false);
-    walk->k = number_of(info[3]);
-    walk->breadth = std::max<size_t>({walk->k, number_of(info[4]), 1});
-    walk->cost = info[5].As<Napi::Number>().DoubleValue();
-    walk->all = info[6].IsUndefined();
-    if (!walk->all) walk->living = Living{integers_of(info[6]), integers_of(info[7]), size_of(info[7]), nullptr, 0};
-    {
-      const std::shared_lock<std::shared_mutex> lock(walk->shared->searching);
-      const Graph* graph = walk->shared->graph;
-      if (graph == nullptr) return Napi::Boolean::New(env, false);
-      const bool fits = size_of(info[2]) == dimensions_of(*graph) && (walk->all || size_of(info[6]) >= graph->cur_element_count);
-      if (refuse(env, fits, "a query of the graph's dimensions, and a map with a place for each node")) return env.Null();
+    const bool typed = info.Length() == 9 && info[0].IsNumber() && info[1].IsNumber() && is_float32_array(info[2]) && info[3].IsNumber() &&
+                       info[4].IsNumber() && info[5].IsNumber() && is_living(info, 6);
+    if (refuse(env, typed && walkers_ != nullptr, "an id, a graph, a query, k, a breadth, a cost, maps of the living and what is allowed")) {
+      return env.Null();
     }
-    walk->query.assign(floats_of(info[2]), floats_of(info[2]) + size_of(info[2]));
-    walk->hits.reserve(walk->k);
-    if (!walkers_->ask(std::move(walk))) return Napi::Boolean::New(env, false);
+    std::unique_ptr<AskedSearch> search = spare();
+    search->id = info[0].As<Napi::Number>().DoubleValue();
+    search->shared = shared_graphs().find(number_of(info[1]));
+    if (search->shared == nullptr) return Napi::Boolean::New(env, false);
+    search->k = number_of(info[3]);
+    search->breadth = std::max<size_t>({search->k, number_of(info[4]), 1});
+    search->cost = info[5].As<Napi::Number>().DoubleValue();
+    search->all = info[6].IsUndefined();
+    if (!search->all) search->living = living_of(info, 6);
+    {
+      const std::shared_lock<std::shared_mutex> lock(search->shared->searching);
+      const Graph* graph = search->shared->graph;
+      if (graph == nullptr) return Napi::Boolean::New(env, false);
+      const bool fits = size_of(info[2]) == dimensions_of(*graph) && (search->all || size_of(info[6]) >= graph->cur_element_count);
+      if (refuse(env, fits, "a query of the graph's dimensions, and a map with a place for each node")) return env.Null();
+      search->compares = search->breadth >= graph->cur_element_count;
+    }
+    search->query.assign(floats_of(info[2]), floats_of(info[2]) + size_of(info[2]));
+    search->hits.reserve(search->k);
+    if (!walkers_->ask(std::move(search))) return Napi::Boolean::New(env, false);
     if (open_++ == 0) napi_ref_threadsafe_function(env, tell_);
     return Napi::Boolean::New(env, true);
   }
 
-  std::unique_ptr<Walk> spare_walk() {
-    if (spare_.empty()) return std::make_unique<Walk>();
-    std::unique_ptr<Walk> walk = std::move(spare_.back());
+  // For the next search, with the memory of one that was taken.
+  std::unique_ptr<AskedSearch> spare() {
+    if (spare_.empty()) return std::make_unique<AskedSearch>();
+    std::unique_ptr<AskedSearch> search = std::move(spare_.back());
     spare_.pop_back();
-    walk->hits.clear();
-    return walk;
+    search->hits.clear();
+    return search;
   }
 
   Napi::Value watch(const Napi::CallbackInfo& info) {
@@ -120,17 +123,17 @@ class NodeWalkers : public Napi::ObjectWrap<NodeWalkers> {
     uint32_t* nodes = integers_of(info[2]);
     float* distances = floats_of(info[3]);
     size_t taken = 0;
-    for (std::unique_ptr<Walk>& walk : walkers_->take(most)) {
-      const size_t count = std::min(walk->hits.size(), room);
-      ids[taken] = walk->id;
-      counts[taken] = walk->answered ? static_cast<int32_t>(count) : -1;
+    for (std::unique_ptr<AskedSearch>& search : walkers_->take(most)) {
+      const size_t count = std::min(search->hits.size(), room);
+      ids[taken] = search->id;
+      counts[taken] = search->answered ? static_cast<int32_t>(count) : -1;
       for (size_t j = 0; j < count; j++) {
-        nodes[taken * room + j] = walk->hits[j].second;
-        distances[taken * room + j] = walk->hits[j].first;
+        nodes[taken * room + j] = search->hits[j].second;
+        distances[taken * room + j] = search->hits[j].first;
       }
       taken++;
-      walk->shared.reset();
-      if (spare_.size() < MOST_SPARE) spare_.push_back(std::move(walk));
+      search->shared.reset();
+      if (spare_.size() < MOST_SPARE) spare_.push_back(std::move(search));
     }
     open_ -= taken;
     if (open_ == 0 && taken > 0) napi_unref_threadsafe_function(env, tell_);
@@ -139,9 +142,8 @@ class NodeWalkers : public Napi::ObjectWrap<NodeWalkers> {
 
   std::unique_ptr<Walkers> walkers_;
   napi_threadsafe_function tell_ = nullptr;
-  // Walks that were taken, for their memory.
   static constexpr size_t MOST_SPARE = 64;
-  std::vector<std::unique_ptr<Walk>> spare_;
+  std::vector<std::unique_ptr<AskedSearch>> spare_;
   // Asked and not taken: they keep the event loop alive.
   size_t open_ = 0;
   napi_env env_ = nullptr;

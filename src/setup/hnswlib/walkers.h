@@ -1,12 +1,14 @@
-// Threads that walk in shared graphs for a thread that has other things to do: it asks, and takes the answers later.
+// Threads that search in shared graphs for a thread that has other things to do: it asks, and takes the answers later.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <system_error>
@@ -14,35 +16,6 @@
 #include <vector>
 
 namespace attune {
-
-// Held for less time than it takes to sleep and to be woken.
-class SpinLock {
- public:
-  void lock() {
-    while (held_.test_and_set(std::memory_order_acquire)) std::this_thread::yield();
-  }
-  void unlock() { held_.clear(std::memory_order_release); }
-
- private:
-  std::atomic_flag held_ = ATOMIC_FLAG_INIT;
-};
-
-// A search that was asked, and its answer.
-struct Walk {
-  double id;
-  std::shared_ptr<SharedGraph> shared;
-  std::vector<float> query;
-  size_t k;
-  size_t breadth;
-  // Without maps everyone lives.
-  bool all;
-  Living living;
-  // About how long it takes, in microseconds.
-  double cost;
-  // False when the graph is no longer shared, or memory was short.
-  bool answered;
-  std::vector<Hit> hits;
-};
 
 class Walkers {
  public:
@@ -53,24 +26,27 @@ class Walkers {
   ~Walkers() { stop(); }
 
   // False when the system gives no thread to do it.
-  bool ask(std::unique_ptr<Walk> walk) {
-    bool wakes = false;
+  bool ask(std::unique_ptr<AskedSearch> search) {
+    size_t called = 0;
     {
       const std::lock_guard<SpinLock> lock(guard_);
       if (threads_.empty() && !start()) return false;
-      work_ += walk->cost;
-      asked_.push_back(std::move(walk));
-      waiting_.store(asked_.size(), std::memory_order_release);
-      if (awake_ > 0 && work_ <= awake_ * WORTH_A_THREAD) return true;
-      wakes = asleep_ > 0;
-      if (wakes) {
-        asleep_--;
-        awake_++;
-      } else if (threads_.size() < most_) {
-        start();
+      cost_ += search->cost;
+      // A walk is the work of one, a comparison that of all.
+      const size_t most = search->compares ? most_ : 1;
+      (search->compares ? to_compare_ : to_walk_).push_back(std::move(search));
+      count_work();
+      for (size_t i = 0; i < most && (awake_ == 0 || cost_ > awake_ * WORTH_A_THREAD); i++) {
+        if (asleep_ > 0) {
+          asleep_--;
+          awake_++;
+          called++;
+        } else if (threads_.size() == most_ || !start()) {
+          break;
+        }
       }
     }
-    if (wakes) call();
+    if (called > 0) call(called);
     return true;
   }
 
@@ -86,8 +62,8 @@ class Walkers {
   }
 
   // Up to so many answers, in the order in which they were found.
-  std::vector<std::unique_ptr<Walk>> take(size_t most) {
-    std::vector<std::unique_ptr<Walk>> taken;
+  std::vector<std::unique_ptr<AskedSearch>> take(size_t most) {
+    std::vector<std::unique_ptr<AskedSearch>> taken;
     const std::lock_guard<SpinLock> lock(guard_);
     told_ = false;
     while (!answered_.empty() && taken.size() < most) {
@@ -135,39 +111,107 @@ class Walkers {
     }
   }
 
-  // Wakes one of those that sleep.
-  void call() {
+  // Wakes so many of those that sleep.
+  void call(size_t count) {
     {
       const std::lock_guard<std::mutex> lock(bed_);
-      called_++;
+      called_ += count;
     }
-    wake_.notify_one();
+    for (size_t i = 0; i < count; i++) wake_.notify_one();
   }
 
   void work() {
     std::unique_lock<SpinLock> lock(guard_);
+    bool walked = false;
     while (!stops()) {
-      if (asked_.empty()) {
+      // Walks and comparisons take turns, and a comparison with others once a block.
+      walked = !to_walk_.empty() && !(walked && compares());
+      if (walked) {
+        walk(lock);
+      } else if (compares()) {
+        if (!begin(lock)) compare(lock);
+      } else {
         rest(lock);
-        continue;
       }
-      std::unique_ptr<Walk> walk = std::move(asked_.front());
-      asked_.pop_front();
-      waiting_.store(asked_.size(), std::memory_order_release);
-      lock.unlock();
-      answer(*walk);
-      lock.lock();
-      work_ -= walk->cost;
-      const bool is_short = walk->cost <= SHORT_US;
-      answered_.push_back(std::move(walk));
-      answers_.store(answered_.size(), std::memory_order_release);
-      if (watched_ || told_ || (is_short && answered_.size() < TOGETHER && !asked_.empty())) continue;
-      told_ = true;
-      lock.unlock();
-      tell_();
-      lock.lock();
     }
   }
+
+  bool compares() const { return !to_compare_.empty() || !comparisons_.empty(); }
+
+  // These hold the lock before and after.
+
+  void walk(std::unique_lock<SpinLock>& lock) {
+    std::unique_ptr<AskedSearch> search = std::move(to_walk_.front());
+    to_walk_.pop_front();
+    count_work();
+    lock.unlock();
+    answer(*search);
+    lock.lock();
+    give(std::move(search));
+    tell(lock);
+  }
+
+  // Begins with a comparison, if there is one that waits for no other with the same nodes: those who ask meanwhile are answered together then.
+  bool begin(std::unique_lock<SpinLock>& lock) {
+    const auto waits = [this](const std::unique_ptr<AskedSearch>& search) {
+      return std::any_of(comparisons_.begin(), comparisons_.end(), [&](const auto& other) { return other->is_of_nodes_of(*search); });
+    };
+    const auto first = std::find_if_not(to_compare_.begin(), to_compare_.end(), waits);
+    if (first == to_compare_.end()) return false;
+    const AskedSearch& one = **first;
+    const auto alike = std::stable_partition(
+      to_compare_.begin(), to_compare_.end(), [&](const auto& other) { return !other->is_of_same_nodes(one); });
+    std::vector<std::unique_ptr<AskedSearch>> together(std::make_move_iterator(alike), std::make_move_iterator(to_compare_.end()));
+    to_compare_.erase(alike, to_compare_.end());
+    count_work();
+    lock.unlock();
+    const auto comparison = std::make_shared<Comparison>(std::move(together));
+    lock.lock();
+    if (comparison->all_given()) {
+      give_all(*comparison, lock);
+    } else {
+      comparisons_.push_back(comparison);
+      count_work();
+    }
+    return true;
+  }
+
+  // Compares a block of the comparison that waited longest for that.
+  void compare(std::unique_lock<SpinLock>& lock) {
+    const std::shared_ptr<Comparison> comparison = comparisons_.front();
+    comparisons_.pop_front();
+    const size_t block = comparison->next();
+    if (!comparison->all_given()) comparisons_.push_back(comparison);
+    count_work();
+    lock.unlock();
+    comparison->compare(block);
+    lock.lock();
+    if (comparison->end()) give_all(*comparison, lock);
+  }
+
+  void give_all(Comparison& comparison, std::unique_lock<SpinLock>& lock) {
+    for (std::unique_ptr<AskedSearch>& search : comparison.answers()) give(std::move(search));
+    tell(lock);
+  }
+
+  void give(std::unique_ptr<AskedSearch> search) {
+    cost_ -= search->cost;
+    is_short_ = search->cost <= SHORT_US;
+    answered_.push_back(std::move(search));
+    answers_.store(answered_.size(), std::memory_order_release);
+  }
+
+  // Tells of answers, unless somebody knows or will hear of more soon.
+  void tell(std::unique_lock<SpinLock>& lock) {
+    if (watched_ || told_ || (is_short_ && answered_.size() < TOGETHER && !to_walk_.empty())) return;
+    told_ = true;
+    lock.unlock();
+    tell_();
+    lock.lock();
+  }
+
+  // For those who look without the lock.
+  void count_work() { waiting_.store(to_walk_.size() + to_compare_.size() + comparisons_.size(), std::memory_order_release); }
 
   // Returns when there may be something to do; holds the lock before and after.
   void rest(std::unique_lock<SpinLock>& lock) {
@@ -177,7 +221,7 @@ class Walkers {
       wait_while([this] { return waiting_.load(std::memory_order_acquire) == 0 && !stops(); }, AWAKE_US);
       lock.lock();
       lingers_ = false;
-      if (!asked_.empty()) return;
+      if (!to_walk_.empty() || compares()) return;
     }
     awake_--;
     asleep_++;
@@ -193,24 +237,24 @@ class Walkers {
   bool stops() const { return stops_.load(std::memory_order_acquire); }
 
   // Memory that is not to be had ends the walk, not the process: whoever asked goes another way.
-  static void answer(Walk& walk) {
-    walk.answered = false;
+  static void answer(AskedSearch& search) {
+    search.answered = false;
     try {
-      walk_in(walk);
+      walk_for(search);
     } catch (const std::exception&) {
     }
   }
 
-  static void walk_in(Walk& walk) {
-    const std::shared_lock<std::shared_mutex> lock(walk.shared->searching);
-    const Graph* graph = walk.shared->graph;
+  static void walk_for(AskedSearch& asked) {
+    const std::shared_lock<std::shared_mutex> lock(asked.shared->searching);
+    const Graph* graph = asked.shared->graph;
     if (graph == nullptr) return;
-    const float* query = walk.query.data();
-    const std::vector<Hit> found = walk.all ? search(*graph, query, walk.k, walk.breadth, Everyone())
-                                            : search(*graph, query, walk.k, walk.breadth, walk.living);
+    const float* query = asked.query.data();
+    const std::vector<Hit> found = asked.all ? search(*graph, query, asked.k, asked.breadth, Everyone())
+                                             : search(*graph, query, asked.k, asked.breadth, asked.living);
     // Into memory of the thread that asked, which frees it: threads that free each other's wait for each other.
-    walk.hits.assign(found.begin(), found.end());
-    walk.answered = true;
+    asked.hits.assign(found.begin(), found.end());
+    asked.answered = true;
   }
 
   const size_t most_;
@@ -221,14 +265,18 @@ class Walkers {
   std::condition_variable wake_;
   size_t called_ = 0;
   std::vector<std::thread> threads_;
-  std::deque<std::unique_ptr<Walk>> asked_, answered_;
-  // How many there are of each, for those who look without the lock.
+  std::deque<std::unique_ptr<AskedSearch>> to_walk_, to_compare_, answered_;
+  // Those with blocks that nobody has yet.
+  std::deque<std::shared_ptr<Comparison>> comparisons_;
+  // How much there is to do and to take, for those who look without the lock.
   std::atomic<size_t> waiting_{0}, answers_{0};
   // Microseconds of what was asked and is not answered.
-  double work_ = 0;
+  double cost_ = 0;
   // Threads that sleep and were not called, and all others.
   size_t asleep_ = 0, awake_ = 0;
   bool lingers_ = false, watched_ = false, told_ = false;
+  // Whether the last search answered was.
+  bool is_short_ = false;
   std::atomic<bool> stops_{false};
 };
 

@@ -16,6 +16,8 @@ const HEADERS = [
   "graph-search.h",
   "graph-build.h",
   "shared-graph.h",
+  "asked-search.h",
+  "comparison.h",
   "walkers.h",
   "node-methods.h",
   "node-walkers.h",
