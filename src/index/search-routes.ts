@@ -13,8 +13,9 @@ type Give = (id: number, hits: SearchHits) => void;
 type Post = (message: ToWorker, transfer?: ArrayBuffer[]) => void;
 
 /**
- * The ways of a search to the graph. While that is at rest, a search of one query need not go to its own thread: what comes alone, and is short, is
- * searched on the calling thread, the rest by `Walkers`. All else goes to the graph's thread, what comes in one turn of the event loop in one message.
+ * The ways of a search to the graph. While that is at rest, a search of one query need not go to its own thread: what comes alone, and is
+ * short, is searched on the calling thread, the rest by `Walkers`. All else goes to the graph's thread, what comes in one turn of the event
+ * loop in one message.
  */
 export class SearchRoutes {
   /** Default breadth. */
@@ -74,8 +75,8 @@ export class SearchRoutes {
 
   /** How the graph at rest answers a search, if it can. */
   #planResting(count: number, options: SearchOptions): RestingSearch | undefined {
-    const { efSearch = this.efSearch } = options;
-    return count === 1 ? this.#resting?.plan({ ...options, efSearch }) : undefined;
+    const { k, efSearch = this.efSearch, exact, allow } = options;
+    return count === 1 ? this.#resting?.plan({ k, efSearch, exact, allow }) : undefined;
   }
 
   #walk(id: number, query: Float32Array, count: number, options: SearchOptions): boolean {

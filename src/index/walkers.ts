@@ -36,9 +36,9 @@ interface Open {
 }
 
 /**
- * Threads in C++ that search in graphs at rest, as many as there is work for; a comparison with many rows they divide among each other. While short walks are under way it is looked for their answers in
- * each turn of the event loop: an idle processor takes longer to wake than a short walk takes, so being told of each answer would cost more
- * than the answer.
+ * Threads in C++ that search in graphs at rest, as many as there is work for; a comparison with many rows they divide among each other. While
+ * short walks are under way it is looked for their answers in each turn of the event loop: an idle processor takes longer to wake than a short
+ * walk takes, so being told of each answer would cost more than the answer.
  */
 export class Walkers {
   readonly mostHits = MOST_HITS;

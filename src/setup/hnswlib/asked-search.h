@@ -1,24 +1,10 @@
 // A search that one thread asks of others, and its answer.
 #pragma once
 
-#include <atomic>
 #include <memory>
-#include <thread>
 #include <vector>
 
 namespace attune {
-
-// Held for less time than it takes to sleep and to be woken.
-class SpinLock {
- public:
-  void lock() {
-    while (held_.test_and_set(std::memory_order_acquire)) std::this_thread::yield();
-  }
-  void unlock() { held_.clear(std::memory_order_release); }
-
- private:
-  std::atomic_flag held_ = ATOMIC_FLAG_INIT;
-};
 
 struct AskedSearch {
   double id;

@@ -16,6 +16,7 @@ const HEADERS = [
   "graph-search.h",
   "graph-build.h",
   "shared-graph.h",
+  "spin-lock.h",
   "asked-search.h",
   "comparison.h",
   "walkers.h",
