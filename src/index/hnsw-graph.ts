@@ -1,9 +1,11 @@
 import type { MetricSpace, SearchHits } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
 import { GraphNodes } from "./graph-nodes.js";
-import { type GraphSearch, searchOf } from "./graph-search.js";
+import type { GraphSearch } from "./graph-search.js";
 import { type GivenVector, type HierarchicalNSW, hasNativeSearch, hnswlib, type NativeGraph } from "./hnswlib.js";
+import { NativeSearch } from "./native-search.js";
 import type { SharedGraph } from "./resting-graph.js";
+import { StockSearch } from "./stock-search.js";
 
 export interface GraphParameters {
   /** Links of a point in the upper layers (twice as many in the lowest), 2 to 100. */
@@ -216,4 +218,13 @@ export function hnswDistance(space: MetricSpace, dimensions: number): (a: Float3
   const Space = space.hnswSpace === "ip" ? hnswlib.InnerProductSpace : hnswlib.L2Space;
   const native = new Space(dimensions);
   return (a, b) => space.fromHnsw(native.distance(Array.from(a), Array.from(b)));
+}
+
+/** The walk by the best that the build of hnswlib-node at hand offers. */
+function searchOf(hnsw: HierarchicalNSW, nodes: GraphNodes, space: MetricSpace): GraphSearch {
+  if (hasNativeSearch(hnswlib)) {
+    const native = hnsw as NativeGraph;
+    return new NativeSearch((...search) => native.searchNodes(...search), nodes, space);
+  }
+  return new StockSearch(hnsw, nodes, space);
 }

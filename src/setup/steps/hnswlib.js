@@ -91,6 +91,7 @@ function keyOf(root, march) {
     version: readMarker(path.join(packageFolder(root), "package.json")).version,
     sources: fingerprint(packageFolder(root), SOURCES, ""),
     additions: fingerprint(ADDITIONS, ["."], ""),
+    check: hashOfFile(CHECK),
     abi: process.versions.modules,
   };
 }
