@@ -61,8 +61,7 @@ export const SECTIONS: readonly Section[] = [
     title: "Queries while something else is going on",
     about:
       "Latencies in ms of queries at a fixed rate, counted from when each was due: idle, during a fine-tune with writes, and while " +
-      "vectors are inserted at full speed and the graph takes them in. Where a virtual machine's kernel samples accesses to memory (DAMON), " +
-      "whoever uses much of it stops for some 20 ms, several times in a row and twice a second: it shows in p90 and p99 during inserts.",
+      "vectors are inserted at full speed and the graph takes them in.",
     goal: "p99 within the larger of 2 times idle and 20 ms, during a fine-tune and during inserts.",
   },
   {

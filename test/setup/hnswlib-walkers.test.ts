@@ -41,6 +41,16 @@ describe("walkers", { skip: native === undefined ? "there are none here" : false
       });
     return { walkers, take };
   };
+  type Found = Omit<Answer, "id">;
+  const takeAll = async (take: () => Answer[], expected: Map<number, Found>) => {
+    while (expected.size > 0) {
+      for (const { id, ...found } of take()) {
+        assert.deepEqual(found, expected.get(id), `search ${id} was answered twice, never asked, or wrong`);
+        expected.delete(id);
+      }
+      await turn();
+    }
+  };
   const expectedOf = (graph: NativeGraph, query: Float32Array, k: number, breadth: number) => {
     const found = graph.searchNodes(query, k, breadth, undefined, undefined, undefined, nodes, distances);
     return { nodes: [...nodes.subarray(0, found)], distances: [...distances.subarray(0, found)] };
@@ -48,7 +58,7 @@ describe("walkers", { skip: native === undefined ? "there are none here" : false
 
   it("find what one thread finds, in whatever order, and tell of it until it is taken", async () => {
     const graph = graphOf("ip", Array.from({ length: 300 }, randomVector));
-    const expected = new Map<number, { nodes: number[]; distances: number[] }>();
+    const expected = new Map<number, Found>();
     let told = 0;
     const { walkers, take } = walkersOf(3, () => told++);
     for (let round = 0; round < 20; round++) {
@@ -63,13 +73,7 @@ describe("walkers", { skip: native === undefined ? "there are none here" : false
         // It is copied.
         query.fill(Number.NaN);
       }
-      while (expected.size > 0) {
-        for (const { id, ...found } of take()) {
-          assert.deepEqual(found, expected.get(id), `search ${id} was answered twice, never asked, or wrong`);
-          expected.delete(id);
-        }
-        await turn();
-      }
+      await takeAll(take, expected);
     }
     assert.ok(told > 0, "nobody was told of answers");
     const query = randomVector();
@@ -105,23 +109,17 @@ describe("walkers", { skip: native === undefined ? "there are none here" : false
     const allowed = [words(() => false), words((i) => i === 299), words((i) => i % 5 === 0), words((i) => i >= 290)];
     let told = 0;
     const { walkers, take } = walkersOf(3, () => told++);
-    const expected = new Map<number, { nodes: number[]; distances: number[] }>();
+    const expected = new Map<number, Found>();
     for (let id = 0; id < 500; id++) {
       const query = randomVector();
-      const allow = allowed[(id * id) % 5];
+      const allow = allowed[(id >> 2) % 5];
       const k = id % (ROOM + 1);
       const maps = allow === undefined ? [undefined, undefined, undefined] : ([identity, identity, allow] as const);
       const found = graph.searchNodes(query, k, 300, maps[0], maps[1], maps[2], nodes, distances);
       expected.set(id, { nodes: [...nodes.subarray(0, found)], distances: [...distances.subarray(0, found)] });
       assert.ok(walkers.ask(id, graph.share(), query, k, 300, 500, maps[0], maps[1], maps[2]));
     }
-    while (expected.size > 0) {
-      for (const { id, ...found } of take()) {
-        assert.deepEqual(found, expected.get(id), `search ${id} was answered twice, never asked, or wrong`);
-        expected.delete(id);
-      }
-      await turn();
-    }
+    await takeAll(take, expected);
     assert.ok(told > 0, "nobody was told of answers");
   });
 

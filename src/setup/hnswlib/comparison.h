@@ -26,7 +26,7 @@ class Comparison {
   // Whether it could answer this one too.
   bool is_of_nodes_of(const AskedSearch& search) const { return first_.is_of_same_nodes(search); }
 
-  // Gives out the next block. Before that, and for `end` too, the caller sees to it that one thread at a time does this.
+  // Gives out the next block, while not all are. One thread at a time calls this, `all_given` and `end`.
   size_t next() { return given_++; }
   bool all_given() const { return given_ >= blocks_; }
   // Notes that a block was compared; true for the last of all.

@@ -196,14 +196,14 @@ class Walkers {
 
   void give(std::unique_ptr<AskedSearch> search) {
     cost_ -= search->cost;
-    is_short_ = search->cost <= SHORT_US;
     answered_.push_back(std::move(search));
     answers_.store(answered_.size(), std::memory_order_release);
   }
 
-  // Tells of answers, unless somebody knows or will hear of more soon.
+  // Tells of what was just given, unless somebody knows or will hear of more soon.
   void tell(std::unique_lock<SpinLock>& lock) {
-    if (watched_ || told_ || (is_short_ && answered_.size() < TOGETHER && !to_walk_.empty())) return;
+    const bool is_short = answered_.back()->cost <= SHORT_US;
+    if (watched_ || told_ || (is_short && answered_.size() < TOGETHER && !to_walk_.empty())) return;
     told_ = true;
     lock.unlock();
     tell_();
@@ -275,8 +275,6 @@ class Walkers {
   // Threads that sleep and were not called, and all others.
   size_t asleep_ = 0, awake_ = 0;
   bool lingers_ = false, watched_ = false, told_ = false;
-  // Whether the last search answered was.
-  bool is_short_ = false;
   std::atomic<bool> stops_{false};
 };
 
