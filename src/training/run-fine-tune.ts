@@ -4,9 +4,9 @@ import { type GateResult, runGate } from "./gate/gate.js";
 import { gains } from "./gate/judge.js";
 import { headModel } from "./head/head.js";
 import { type HeadContext, openHeadContext } from "./head/head-context.js";
-import type { HeadWork } from "./head/head-work.js";
-import { openHeadWork } from "./head/open-head-work.js";
+import { HeadWork } from "./head/head-work.js";
 import { planOf } from "./head/plan.js";
+import { startLanes, type ThreadLane } from "./head/thread-lane.js";
 import type { TrainedHead } from "./head/training-run.js";
 import { reportedRecipe } from "./losses/recipe.js";
 import type { FineTuneResult, FineTuneTask } from "./task/fine-tune-task.js";
@@ -17,20 +17,37 @@ import { peakMemoryBytes } from "./task/peak-memory.js";
  * Runs a fine-tune in this process: the gate, and when it opens (or `promote` is `always`) the training on all feedback,
  * the re-embedding of every live item, and a check of what was written. Meant for a process of its own: ONNX Runtime
  * holds the thread. See `spawnFineTune`.
+ * @param beside what `startLanes` gave for this task, where it was called before; ended when this settles
  * @throws invalid_setting, not_enough_feedback, contradictory_feedback, fine_tune_failed; the signal's reason
  */
-export async function runFineTune(task: FineTuneTask, hooks: FineTuneHooks = {}): Promise<FineTuneResult> {
+export async function runFineTune(
+  task: FineTuneTask,
+  hooks: FineTuneHooks = {},
+  beside: readonly ThreadLane[] = startLanes(task),
+): Promise<FineTuneResult> {
   if (task.options.scope === "encoder") {
     // Loading what trains encoders would keep a head waiting.
     const { runEncoderFineTune } = await import("./encoder/run-encoder-fine-tune.js");
     return runEncoderFineTune(task, hooks);
   }
+  try {
+    return await runHeadFineTune(task, hooks, beside);
+  } finally {
+    await Promise.all(beside.map((lane) => lane.close()));
+  }
+}
+
+async function runHeadFineTune(
+  task: FineTuneTask,
+  hooks: FineTuneHooks,
+  beside: readonly ThreadLane[],
+): Promise<FineTuneResult> {
   const startedAt = performance.now();
   hooks.signal?.throwIfAborted();
-  const context = await openHeadContext(task, hooks);
+  const context = await openHeadContext(task, hooks, { beside: beside.length });
   try {
     hooks.onPlan?.(planOf(context));
-    const result = await trainAndWrite(context);
+    const result = await trainAndWrite(context, context.lanes > 1 ? beside : []);
     result.timings.totalMs = performance.now() - startedAt;
     result.peakMemoryBytes = peakMemoryBytes();
     return result;
@@ -39,8 +56,8 @@ export async function runFineTune(task: FineTuneTask, hooks: FineTuneHooks = {})
   }
 }
 
-async function trainAndWrite(context: HeadContext): Promise<FineTuneResult> {
-  const work = openHeadWork(context);
+async function trainAndWrite(context: HeadContext, beside: readonly ThreadLane[]): Promise<FineTuneResult> {
+  const work = new HeadWork(context, beside);
   try {
     const gate = await runGate(context, work);
     return gate.head === undefined ? refuse(context, gate) : await build(context, work, gate, gate.head);

@@ -1,6 +1,7 @@
 import { BatchSampler } from "../batches/batch-sampler.js";
 import { plannedSteps } from "../batches/planned-steps.js";
 import { type FineTuneContext, openContext, randomStream, STREAMS } from "../context.js";
+import { Engine } from "../engines/engine.js";
 import { TfjsHeadTrainer } from "../engines/tfjs/tfjs-head-trainer.js";
 import type { Recipe } from "../losses/recipe.js";
 import { recipesToTry } from "../losses/recipes.js";
@@ -19,15 +20,24 @@ export interface HeadContext extends FineTuneContext {
   start: Float32Array;
   /** Steps a training on all lines takes at most. */
   maximumSteps: number;
+  /** Jobs done side by side, which the threads are divided among. */
+  lanes: number;
 }
 
-/** @param mined see `openContext`. @throws as `openContext`; engine_unavailable */
+export interface HeadContextOptions {
+  /** See `openContext`. */
+  mined?: NegativeMiner | undefined;
+  /** Lanes that there are beside this one; the CPU takes use of them. @default 0 */
+  beside?: number;
+}
+
+/** @throws as `openContext`; engine_unavailable */
 export async function openHeadContext(
   task: FineTuneTask,
   hooks: FineTuneHooks,
-  mined?: NegativeMiner,
+  { mined, beside = 0 }: HeadContextOptions = {},
 ): Promise<HeadContext> {
-  const context = await openContext(task, hooks, mined);
+  const context = await divideThreads(await openContext(task, hooks, mined), beside);
   const { graph, lines, miner, options, active, base } = context;
   const sampler = new BatchSampler(graph, lines, miner, options, randomStream(task.seed, STREAMS.refit));
   const trainers: HeadTrainer[] = [];
@@ -51,6 +61,21 @@ export async function openHeadContext(
     maximumSteps: plannedSteps(options, lines.length, sampler.stepsPerEpoch),
     close,
   };
+}
+
+/** Mining has had every thread; from here on each lane has its own. */
+async function divideThreads(context: FineTuneContext, beside: number): Promise<FineTuneContext & { lanes: number }> {
+  const { task, engine, rowFile } = context;
+  if (beside === 0 || engine.provider !== "cpu") return { ...context, lanes: 1 };
+  const lanes = beside + 1;
+  const threads = Math.max(1, Math.floor(task.threads / lanes));
+  await engine.close();
+  const own = await Engine.open({ ...task, provider: "cpu", threads });
+  const close = async () => {
+    rowFile.close();
+    await own.close();
+  };
+  return { ...context, task: { ...task, threads }, engine: own, lanes, close };
 }
 
 function openTrainer(

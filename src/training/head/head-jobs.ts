@@ -20,7 +20,7 @@ export type HeadJob =
 
 export type HeadJobResult = TrainedHead | Verdict | undefined;
 
-type JobContext = TrainingContext & WritingContext & Pick<HeadContext, "trainers" | "graph" | "lines">;
+export type JobContext = TrainingContext & WritingContext & Pick<HeadContext, "trainers" | "graph" | "lines">;
 
 /** @throws as `trainHead`, `reEmbed` */
 export async function doJob(context: JobContext, setup: FoldSetup, job: HeadJob): Promise<HeadJobResult> {

@@ -5,7 +5,6 @@ import type { FineTunePlan } from "../task/fine-tune-task.js";
 import { peakMemoryBytes } from "../task/peak-memory.js";
 import type { HeadContext } from "./head-context.js";
 import { rowCapacity } from "./head-trainer.js";
-import { lanesOf } from "./open-head-work.js";
 import { BLOCK_ROWS as EMBEDDED_ROWS } from "./re-embed.js";
 
 const FLOAT_BYTES = 4;
@@ -45,8 +44,7 @@ function workBytes(context: HeadContext): number {
   const embedding = FLOAT_BYTES * 5 * Math.min(EMBEDDED_ROWS, base.count) * d;
   const lane = trainers.length * stepBytes(context) + outside + judgingBytes(context) + embedding;
   const heads = FLOAT_BYTES * trainers.length * 2 * FOLDS * d ** 2;
-  const lanes = lanesOf(context);
-  return heads + (lanes === 1 ? lane : lanes * (LANE_BYTES + lane));
+  return heads + context.lanes * lane + (context.lanes - 1) * LANE_BYTES;
 }
 
 /** Weights, gradient and moments before and after a step, rows and distances of a batch; the negatives of a run. */

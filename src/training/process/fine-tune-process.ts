@@ -6,8 +6,9 @@
 import { readFile } from "node:fs/promises";
 import { setPriority } from "node:os";
 import { AttuneError } from "../../errors/index.js";
-import { runFineTune } from "../run-fine-tune.js";
+import { startLanes } from "../head/thread-lane.js";
 import type { FineTuneTask } from "../task/fine-tune-task.js";
+import type { FineTuneHooks } from "../task/hooks.js";
 import type { ChildMessage, ParentMessage } from "./spawn-fine-tune.js";
 
 const cancelled = new AbortController();
@@ -24,12 +25,16 @@ function tell(message: ChildMessage): Promise<void> {
 async function main(taskFile: string): Promise<void> {
   const task = JSON.parse(await readFile(taskFile, "utf8")) as FineTuneTask;
   lowerPriority(task.niceness);
-  const result = await runFineTune(task, {
+  const lanes = startLanes(task);
+  // Only now: the threads load the same meanwhile.
+  const { runFineTune } = await import("../run-fine-tune.js");
+  const hooks: FineTuneHooks = {
     signal: cancelled.signal,
     log: (message) => console.error(message),
     onPlan: (plan) => void tell({ type: "plan", plan }),
     onProgress: (progress) => void tell({ type: "progress", progress }),
-  });
+  };
+  const result = await runFineTune(task, hooks, lanes);
   await tell({ type: "result", result });
 }
 
