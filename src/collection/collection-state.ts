@@ -1,6 +1,7 @@
 import type { CollectionSettings, FineTuneMetrics, Job } from "../../schemas/index.js";
 import type { CollectionRecord, CollectionTables, ContentStore, Operation, Storage } from "../../storage/index.js";
 import type { PayloadIndex } from "../index/index.js";
+import type { EncodingLoad } from "./encoding/encoding-load.js";
 import type { TunableEncoder } from "./encoding/tunable-encoder.js";
 import type { EmbeddingSpace } from "./generations/embedding-space.js";
 import type { ItemInputs } from "./generations/item-inputs.js";
@@ -58,6 +59,8 @@ export interface CollectionState {
   readonly directory: string;
   readonly rules: ContentRules;
   readonly log: Logger;
+  /** Of the encoders of all collections. */
+  readonly load: EncodingLoad;
   readonly table: ItemTable;
   readonly payloads: PayloadIndex;
   /** Image files of items and of feedback. */

@@ -71,7 +71,7 @@ export async function openCollectionState(record: CollectionRecord, parts: OpenP
     limits: parts.limits,
   };
   const embedderOf = (used: Encoder | undefined) =>
-    new Embedder(record.name, used, settings.prompts, log, parts.encoders.recent);
+    new Embedder(record.name, used, settings.prompts, log, parts.encoders);
   const table = new ItemTable();
   const payloads = new PayloadIndex();
   const content = new ContentStore(directory, storage.durability);
@@ -107,6 +107,7 @@ export async function openCollectionState(record: CollectionRecord, parts: OpenP
     directory,
     rules,
     log,
+    load: parts.encoders.load,
     table,
     payloads,
     content,

@@ -132,10 +132,11 @@ export class HnswEngine {
 
   /** Whether `build` has something to do now. */
   get hasWork(): boolean {
-    return this.#canApply || this.#canBuild;
+    return this.canApply || this.#canBuild;
   }
 
-  get #canApply(): boolean {
+  /** Whether there are changes to take in, and room for them. */
+  get canApply(): boolean {
     return this.#mutations.length > 0 && this.#pending.size < this.#options.maxPending;
   }
 
@@ -169,6 +170,11 @@ export class HnswEngine {
     this.#applyMutations();
   }
 
+  /** Takes in some rows that wait for room. */
+  apply(): void {
+    if (this.canApply) this.#applyMutations();
+  }
+
   /**
    * Takes in some rows that wait for room, and builds waiting rows into graphs, at least one.
    *
@@ -176,7 +182,7 @@ export class HnswEngine {
    * @param threads how many may build what waits for the graph that serves
    */
   build(isOver: (time: number) => boolean, threads = 1): void {
-    if (this.#canApply) this.#applyMutations();
+    this.apply();
     while (this.#canBuild) {
       this.#buildSome(threads);
       if (isOver(performance.now())) break;

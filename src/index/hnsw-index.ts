@@ -42,6 +42,11 @@ export interface HnswIndexOptions extends IndexOptions {
   rebuildShare?: number;
   /** Added to the priority number of the index's thread (Linux): 0 normal to 19 lowest. @default 0 */
   niceness?: number;
+  /**
+   * Above 0 while others want the processors more (a number in shared memory): where nobody searches or waits for it, building waits too, until half of
+   * `maxPending` wait. @default never
+   */
+  busy?: Int32Array;
   /** Searches by short walks on the calling thread while nothing changes the graph, where the build of hnswlib-node can. @default true */
   searchHere?: boolean;
   /**

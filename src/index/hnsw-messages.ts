@@ -33,6 +33,8 @@ export interface EngineOptions extends IndexOptions {
   maxPending: number;
   rebuildShare: number;
   niceness: number;
+  /** Above 0, in shared memory, while others want the processors more. */
+  busy?: Int32Array;
   carry?: CarriedIndex;
   fresh: boolean;
   /** Whether short searches are walks on the calling thread, while nothing changes the graph. */

@@ -22,6 +22,8 @@ const BUSY_BUILD_MS = 0.5;
 const QUIET_MS = 50;
 const MAX_BUILDERS = 4;
 const PROGRESS_EVERY_MS = 100;
+/** How often a worker whose building waits for others looks whether they are done. */
+const LOOK_EVERY_MS = 20;
 
 interface Watcher {
   id: number;
@@ -39,6 +41,8 @@ class HnswWorker {
   #lastSearch = 0;
   #lastWrite = 0;
   readonly #builders: number;
+  readonly #busy: Int32Array | undefined;
+  #look: NodeJS.Timeout | undefined;
   readonly #searches: SearchTasks;
   /** The last call that may change the graph, and whether the other thread was told of the graph as it is since. */
   #lastChange = 0;
@@ -54,6 +58,7 @@ class HnswWorker {
     }
     // An index of lower priority is built beside another, which is asked.
     this.#builders = options.niceness > 0 ? 1 : Math.min(MAX_BUILDERS, availableParallelism());
+    this.#busy = options.busy;
     this.#engine = new HnswEngine(options, (message) => this.#post({ type: "log", message }));
     this.#searches = new SearchTasks(this.#engine, (message) => this.#post(message));
     this.#engine.onRebuilt = (result) => {
@@ -134,13 +139,35 @@ class HnswWorker {
     if (!this.#searches.areDone) this.#lastSearch = performance.now();
     this.#searches.run(performance.now() + TURN_MS);
     const now = performance.now();
+    const isPatient = this.#isPatient(now);
+    if (isPatient) this.#engine.apply();
+    else this.#build(now);
+    this.#tellWatchers();
+    if (!this.#searches.areDone || this.#engine.canApply) this.#schedule();
+    else if (!this.#engine.hasWork) this.#tellOfRest();
+    else if (isPatient) this.#lookSoon();
+    else this.#schedule();
+  }
+
+  #build(now: number): void {
     const threads = now - Math.max(this.#lastSearch, this.#lastWrite) > QUIET_MS ? this.#builders : 1;
     const end = now + (now - this.#lastSearch > QUIET_MS ? TURN_MS : BUSY_BUILD_MS);
     const isOver = (time: number) => time >= end;
     this.#engine.build(isOver, threads);
-    this.#tellWatchers();
-    if (!this.#searches.areDone || this.#engine.hasWork) this.#schedule();
-    else this.#tellOfRest();
+  }
+
+  /** Whether others want the processors more, while what waits for the graph keeps nobody waiting. */
+  #isPatient(now: number): boolean {
+    const areBusy = this.#busy !== undefined && Atomics.load(this.#busy, 0) > 0;
+    const isWanted = this.#drains.length > 0 || this.#rebuilds.length > 0 || this.#engine.rebuilding !== undefined;
+    return areBusy && !isWanted && !this.#engine.isFarBehind && now - this.#lastSearch > QUIET_MS;
+  }
+
+  #lookSoon(): void {
+    this.#look ??= setTimeout(() => {
+      this.#look = undefined;
+      this.#schedule();
+    }, LOOK_EVERY_MS);
   }
 
   #tellOfRest(): void {
@@ -174,6 +201,7 @@ class HnswWorker {
 
   async #close(): Promise<void> {
     this.#closing = true;
+    clearTimeout(this.#look);
     await this.#engine.close();
     this.#port.close();
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../../src/collection/index.js";
 import { bertTokenizer, tinyModel, VOCABULARY, writeEncoder } from "../encoder/support/tiny-encoder.js";
 import { temporaryDirectory } from "../support/temporary-directory.js";
@@ -87,4 +88,30 @@ test("encoders that cannot be had are refused when the collection is created, an
   }
   assert.deepEqual((await database.listCollections()).collections, []);
   await assert.rejects(database.embed("nothing", ["x"]), code("model_not_found"));
+});
+
+test("the graph is not built while texts are embedded to be stored, and is afterwards", async (t) => {
+  const database = await openDatabase(t);
+  await database.createCollection("texts", { modality: "text" });
+  const texts = database.collection("texts");
+  const items = (name: string, count: number) =>
+    Array.from({ length: count }, (_, i) => ({ id: `${name}${i}`, text: `${name} ${i} of the cards that were lost` }));
+  const lag = async () => (await texts.info()).status.index.lag;
+  const built = async () => {
+    for (const end = performance.now() + 60_000; (await lag()) > 0; await sleep(20)) {
+      assert.ok(performance.now() < end, `${await lag()} items wait`);
+    }
+  };
+  await texts.upsert(items("first", 1));
+  await built();
+  let embedding = true;
+  const many = texts.upsert(items("many", 5000)).finally(() => {
+    embedding = false;
+  });
+  await texts.upsert(items("few", 50));
+  // The build of 50 takes some ten milliseconds.
+  await sleep(200);
+  assert.deepEqual([await lag(), embedding], [50, true]);
+  await many;
+  await built();
 });

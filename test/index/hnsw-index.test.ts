@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 import { Bitmap, type HnswIndexOptions, openHnswIndex, type RebuildResult } from "../../src/index/index.js";
 import { Random } from "../../src/vector/index.js";
@@ -91,6 +92,48 @@ describe("HNSW index", () => {
     await adding;
     assert.ok((await index.status()).lag <= 50);
     assert.equal((await index.status()).points, 1000);
+    await index.close();
+  });
+
+  it("lets building wait while others want the processors, and finds everything meanwhile", async () => {
+    const { model, clusters } = filled(0, 16, 41);
+    const busy = new Int32Array(new SharedArrayBuffer(4));
+    busy[0] = 1;
+    const index = await open(model, { busy, maxPending: 1000 });
+    const lag = async () => (await index.status()).lag;
+    const add = async (count: number) => {
+      const labels = Uint32Array.from({ length: count }, (_, i) => model.live.size + i);
+      for (const label of labels) model.write(label, clusters.row());
+      await index.add(labels);
+    };
+    await add(400);
+    await sleep(100);
+    assert.equal(await lag(), 400);
+    const query = clusters.row();
+    const [hits] = await index.search(query, 1, { k: 10 });
+    assert.equal(model.check(hits!, query, 10), 1);
+    // Who searches is not to compare with more and more.
+    for (const end = performance.now() + 60_000; (await lag()) > 0; ) {
+      assert.ok(performance.now() < end, "searches do not make it build");
+      await index.search(query, 1, { k: 10 });
+    }
+    await sleep(100);
+    await add(900);
+    // No more than half of what may wait does, and that waits on.
+    for (const end = performance.now() + 60_000; (await lag()) > 500; await sleep(5)) {
+      assert.ok(performance.now() < end, "too much waits");
+    }
+    await sleep(100);
+    assert.ok((await lag()) > 400, `${await lag()} rows wait`);
+    await index.drain();
+    assert.equal(await lag(), 0);
+    await add(100);
+    await sleep(50);
+    assert.equal(await lag(), 100);
+    Atomics.store(busy, 0, 0);
+    for (const end = performance.now() + 60_000; (await lag()) > 0; await sleep(5)) {
+      assert.ok(performance.now() < end, "it waits for nobody");
+    }
     await index.close();
   });
 

@@ -2,10 +2,17 @@ import type { CollectionSettings } from "../../../schemas/index.js";
 import type { Encoder, EncoderInput } from "../../encoder/index.js";
 import { AttuneError } from "../../errors/index.js";
 import type { Logger } from "../logger.js";
+import type { EncodingLoad } from "./encoding-load.js";
 import type { RecentTexts } from "./recent-texts.js";
 
 /** Contents go to the encoder in blocks of this many, so that one huge batch does not hold its memory twice. */
 const BLOCK = 2048;
+
+/** What all collections have in common. */
+export interface SharedEncoding {
+  recent: RecentTexts;
+  load: EncodingLoad;
+}
 
 /** Turns the contents of one collection into embeddings: prompt, encoder, and a word once when a text was cut. */
 export class Embedder {
@@ -18,9 +25,9 @@ export class Embedder {
     private readonly encoder: Encoder | undefined,
     private readonly prompts: CollectionSettings["prompts"],
     private readonly log: Logger,
-    private readonly recent: RecentTexts,
+    private readonly shared: SharedEncoding,
   ) {
-    this.encoderNumber = recent.numberOf(encoder?.identity ?? {});
+    this.encoderNumber = shared.recent.numberOf(encoder?.identity ?? {});
   }
 
   /**
@@ -45,6 +52,15 @@ export class Embedder {
     }
     const [text] = inputs;
     if (role === "query" && inputs.length === 1 && typeof text === "string") return this.embedQuery(text, encoder);
+    const embed = () => this.embedBlocks(inputs, role, encoder);
+    return role === "item" && encoder.provider === "cpu" ? this.shared.load.during(embed) : embed();
+  }
+
+  private async embedBlocks(
+    inputs: readonly EncoderInput[],
+    role: "item" | "query",
+    encoder: Encoder,
+  ): Promise<{ rows: Float32Array; tokens: number }> {
     const rows = new Float32Array(inputs.length * encoder.dimensions);
     let tokens = 0;
     for (let first = 0; first < inputs.length; first += BLOCK) {
@@ -61,11 +77,16 @@ export class Embedder {
 
   private async embedQuery(text: string, encoder: Encoder): Promise<{ rows: Float32Array; tokens: number }> {
     const prompted = this.prompted(text, "query");
-    const { vectors, tokens } = await this.recent.get(this.encoderNumber, prompted, encoder.dimensions, async () => {
-      const encoded = await encoder.encode([prompted], { priority: "query" });
-      this.reportTruncation(encoded.truncated, encoder.maxTokens);
-      return encoded;
-    });
+    const { vectors, tokens } = await this.shared.recent.get(
+      this.encoderNumber,
+      prompted,
+      encoder.dimensions,
+      async () => {
+        const encoded = await encoder.encode([prompted], { priority: "query" });
+        this.reportTruncation(encoded.truncated, encoder.maxTokens);
+        return encoded;
+      },
+    );
     return { rows: vectors.slice(), tokens };
   }
 

@@ -1,6 +1,7 @@
 import { describeEncoder, type Encoder, type ModelDescription, openEncoder } from "../../encoder/index.js";
 import { availableProviders, type ProviderChoice } from "../../runtime/index.js";
 import type { Logger } from "../logger.js";
+import { EncodingLoad } from "./encoding-load.js";
 import { RecentTexts } from "./recent-texts.js";
 import { RevivedEncoder } from "./revived-encoder.js";
 
@@ -28,6 +29,7 @@ export class EncoderPool {
   private readonly shared = new Map<string, Shared>();
   private inUse: string | undefined;
   readonly recent: RecentTexts;
+  readonly load = new EncodingLoad();
 
   constructor(private readonly options: EncoderPoolOptions) {
     this.recent = new RecentTexts(options.queryCacheBytes);

@@ -19,7 +19,7 @@ export function indexOptions(
   number: number,
   rows: VectorFile,
   live: LiveRows,
-  { directory, rules, settings, record, log, sequence }: Omit<CollectionState, "active" | "held">,
+  { directory, rules, settings, record, log, load, sequence }: Omit<CollectionState, "active" | "held">,
 ): HnswIndexOptions {
   return {
     rows: { path: rows.path, dimensions: rules.dimensions },
@@ -28,6 +28,7 @@ export function indexOptions(
     snapshotDirectory: indexDirectory(directory, number),
     identity: indexIdentity(record.uid, number),
     lastSequence: sequence,
+    busy: load.calls,
     live,
     log: (message: string) => log.info(message),
   };
