@@ -16,7 +16,8 @@ import { temporaryDirectory } from "./support/temporary.js";
 
 const args = readArgs(
   "Feedback to live: from the request of a head's fine-tune until a query is answered by the new generation, against the\n" +
-    "number of items; what part took how long; recall and queries a second before, at the switch and later.",
+    "number of items; what part took how long; recall and queries a second before, at the switch and later, and before once more: a\n" +
+    "rebuild takes a minute, in which a machine's speed may change.",
   {
     sizes: { default: [10_000, 30_000, 100_000], describe: "numbers of items" },
     dimensions: { default: 512, describe: "of the vectors" },
@@ -75,11 +76,13 @@ async function measure(size: number): Promise<void> {
     const rebuiltS = servedS === undefined ? undefined : (performance.now() - started) / 1000;
     const job = await finished(collection, id);
     const after = await look();
+    const again = servedS === undefined ? undefined : await activated(collection, data.queries).then(look);
     report.note(`${size} items: ${job.status} ${job.reason ?? ""}, ${JSON.stringify(job.timings)}`);
     live.push(liveRow(size, job, servedS, rebuiltS));
-    const states = [before, ...(atSwitch === undefined ? [] : [atSwitch]), after];
-    const names = ["before", ...(atSwitch === undefined ? [] : ["at the switch"]), "graph built anew"];
-    search.push(...states.map((state, i) => stateRow(size, names[i] ?? "", state, before)));
+    search.push(stateRow(size, "before", before, before));
+    if (atSwitch !== undefined) search.push(stateRow(size, "at the switch", atSwitch, before));
+    search.push(stateRow(size, "graph built anew", after, again ?? before));
+    if (again !== undefined) search.push(stateRow(size, "before, activated again", again, again));
     parts.push({ items: size, ...job.timings });
   } finally {
     client.close();
@@ -132,6 +135,14 @@ async function untilServed(
   return undefined;
 }
 
+/** Goes back to the first generation, whose graph is on disk. */
+async function activated(collection: CollectionClient, queries: Float32Array): Promise<void> {
+  await collection.activate(0);
+  const vector = queries.subarray(0, args.dimensions);
+  while ((await collection.query({ vector, k: K })).generation !== 0) await sleep(POLL_MS);
+  await waitForRebuild(collection);
+}
+
 /** The job, with the time of the rebuild, which is noted when the provisional graph has been closed. */
 async function finished(collection: CollectionClient, id: string): Promise<Job> {
   for (const until = performance.now() + NOTED_MS; ; await sleep(POLL_MS)) {
@@ -173,6 +184,7 @@ function liveRow(items: number, job: Job, servedS: number | undefined, rebuiltS:
   };
 }
 
-function stateRow(items: number, when: string, { recall, precision, QPS }: State, before: State): Row {
-  return { items, when, "recall@10": recall, "P@10": precision, QPS, "QPS to before": QPS / before.QPS };
+/** @param nearest the measurement of the state before that is nearest in time */
+function stateRow(items: number, when: string, { recall, precision, QPS }: State, nearest: State): Row {
+  return { items, when, "recall@10": recall, "P@10": precision, QPS, "QPS to before": QPS / nearest.QPS };
 }
