@@ -2,7 +2,7 @@ import type { VectorFile } from "../../../storage/index.js";
 import type { SearchHits, VectorIndex } from "../../index/index.js";
 import { openWorkerSession, type Tensor, type WorkerSession } from "../../runtime/index.js";
 import { closenessModel } from "../../training/index.js";
-import { metricOf, Random, TopK } from "../../vector/index.js";
+import { freeArray, metricOf, Random, TopK } from "../../vector/index.js";
 import type { ContentRules } from "../items/item-content.js";
 
 /** Items that are asked for; the standard error of a recall of .98 is then some .003. */
@@ -143,6 +143,7 @@ async function nearestOf(
           bound = top.bound;
         }
       });
+      freeArray(closeness);
     }
     await ahead;
   } finally {

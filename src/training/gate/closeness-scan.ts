@@ -1,8 +1,9 @@
+import { freeArray } from "../../vector/free-array.js";
 import { dotAt } from "../../vector/maths.js";
 import type { Engine } from "../engines/engine.js";
 import type { RowSource } from "../rows/row-files.js";
 
-/** Closeness of every query to a run of rows: `closeness[query * count + i]` belongs to row `start + i`. */
+/** Closeness of every query to a run of rows: `closeness[query * count + i]` belongs to row `start + i`. Gone after the visit. */
 export interface ClosenessBlock {
   start: number;
   count: number;
@@ -26,7 +27,9 @@ export async function scanCloseness(
     const count = Math.min(BLOCK_ROWS, source.count - start);
     source.read(start, count, block);
     const rows = block.subarray(0, count * engine.dimensions);
-    visit({ start, count, closeness: await engine.closeness(queries, rows, weights) });
+    const closeness = await engine.closeness(queries, rows, weights);
+    visit({ start, count, closeness });
+    freeArray(closeness);
     await pause();
   }
 }

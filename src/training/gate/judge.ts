@@ -1,4 +1,5 @@
 import { logRank, meanOf, mrrAtK, recallAtK, type TripletDistances, tripletAccuracy } from "../../evaluation/index.js";
+import { freeArray } from "../../vector/free-array.js";
 import type { Engine } from "../engines/engine.js";
 import type { FeedbackGraph } from "../feedback/feedback-graph.js";
 import type { BaseRows } from "../rows/base-rows.js";
@@ -78,7 +79,10 @@ export class Judge {
     return { ranks: counter.ranks(), neighbours: collector.neighbours(), triplets: distances };
   }
 
-  /** Embeds items a block at a time: thousands of rows at once would take several times their size inside the runtime. */
+  /**
+   * Embeds items a block at a time: thousands of rows at once would take several times their size inside the runtime. What is visited is gone
+   * afterwards.
+   */
   async #embed(
     items: readonly number[],
     weights: Float32Array,
@@ -86,7 +90,11 @@ export class Judge {
     blockRows = BLOCK_ROWS,
   ): Promise<void> {
     for (let first = 0; first < items.length; first += blockRows) {
-      visit(await this.#engine.embed(this.#base.gather(items.slice(first, first + blockRows)), weights), first);
+      const rows = this.#base.gather(items.slice(first, first + blockRows));
+      const embedded = await this.#engine.embed(rows, weights);
+      freeArray(rows);
+      visit(embedded, first);
+      freeArray(embedded);
     }
   }
 

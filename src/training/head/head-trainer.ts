@@ -19,7 +19,7 @@ export interface HeadTraining {
   readonly steps: number;
   /** One step on each of some batches of rows of `base`, at most `stepsAtOnce`; resolves with the loss before each step. */
   advance(batches: readonly Batch[], base: BaseRows): Promise<number[]>;
-  /** The weights (d x d) now, as a copy. */
+  /** The weights (d x d) now, as a copy that is the caller's. */
   weights(): Promise<Float32Array>;
   /** Frees what the engine holds for it. */
   release(): void;

@@ -1,4 +1,5 @@
 import { HeldTensor, openSession, type Session, type Tensor } from "../../runtime/index.js";
+import { freeArray } from "../../vector/free-array.js";
 import type { Batch } from "../batches/batch.js";
 import { floats, tensor } from "../engines/engine.js";
 import { LOSSES } from "../losses/index.js";
@@ -122,6 +123,7 @@ class OnnxHeadTraining implements HeadTraining {
       keep: scalar(factors[0]?.keep ?? 1),
     };
     const { tensors, held } = await this.#session.runHolding(feeds, HELD);
+    freeArray(negatives);
     this.release();
     const [deviation, mean, variance] = HELD.map((name) => held[name]);
     if (!deviation || !mean || !variance) throw new Error("The training step did not give all of its state");

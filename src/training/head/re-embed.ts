@@ -1,5 +1,6 @@
 import { AttuneError } from "../../errors/index.js";
 import { openSession, type ProviderChoice } from "../../runtime/index.js";
+import { freeArray } from "../../vector/free-array.js";
 import { allFinite } from "../../vector/maths.js";
 import { floats, tensor } from "../engines/engine.js";
 import { LiveRows, type RowFile } from "../rows/row-files.js";
@@ -40,6 +41,7 @@ export async function reEmbed(request: ReEmbedRequest): Promise<void> {
       const count = base.length / dimensions;
       ahead = start + count < labels.length ? read(start + count) : undefined;
       const vectors = floats(await session.run({ base: tensor(base, [count, dimensions]) }), "vector");
+      freeArray(base);
       if (!allFinite(vectors)) throw notFinite();
       await writer.write(labels.subarray(start, start + count), vectors);
       await request.onBlock(count);

@@ -1,5 +1,6 @@
 import { AttuneError } from "../../errors/index.js";
 import { meanOf } from "../../evaluation/index.js";
+import { freeArray } from "../../vector/free-array.js";
 import { allFinite } from "../../vector/maths.js";
 import { BatchSampler } from "../batches/batch-sampler.js";
 import { randomStream } from "../context.js";
@@ -90,7 +91,9 @@ export async function trainHead(
       const point: LossPoint = { step: training.steps, loss: meanOf(losses) };
       losses = [];
       curve.push(point);
-      averaged = average.add(await finiteWeights());
+      const weights = await finiteWeights();
+      averaged = average.add(weights);
+      freeArray(weights);
       if (look === undefined) continue;
       point.validation = await look(averaged);
       if (!stopping.look(training.steps, point.validation, () => averaged)) break;

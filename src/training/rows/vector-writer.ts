@@ -1,4 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
+import { freeArray } from "../../vector/free-array.js";
 import { successiveRuns } from "./row-files.js";
 
 /** Bytes after which what was written so far is sent to the disk, while more is being made. */
@@ -45,7 +46,7 @@ export class VectorWriter {
   }
 
   /**
-   * Begins to write each row at its label; resolves when the block before is written. The rows belong to the writer then.
+   * Begins to write each row at its label; resolves when the block before is written. The rows belong to the writer then, which frees them.
    * @throws what the block before has failed with
    */
   async write(labels: Uint32Array, vectors: Float32Array): Promise<void> {
@@ -74,7 +75,9 @@ export class VectorWriter {
     for (const { first, length, offset } of successiveRuns(labels)) {
       await this.#writeAll(bytes.subarray(offset * rowBytes, (offset + length) * rowBytes), first * rowBytes);
     }
-    this.#flushSoon(bytes.length);
+    const written = bytes.length;
+    freeArray(vectors);
+    this.#flushSoon(written);
   }
 
   async #writeAll(bytes: Uint8Array, position: number): Promise<void> {
