@@ -29,9 +29,9 @@ export class HeadWork {
   /** What the jobs go by. */
   readonly setup: FoldSetup;
   readonly #context: HeadContext;
+  /** This thread last: it is deaf while it does a job. */
   readonly #lanes: readonly Lane[];
-  /** This thread is the last to be given a job: it is deaf while it does one. */
-  readonly #free: Lane[];
+  readonly #free: Set<Lane>;
   readonly #waiting: OpenJob[] = [];
   readonly #taken = new Set<OpenJob>();
   /** Aborted, with the reason, when what is being done is given up. */
@@ -51,7 +51,7 @@ export class HeadWork {
     this.#context = { ...context, pause: pauseBetweenSteps(this.#ended.signal) };
     this.setup = setUpFolds(this.#context);
     this.#lanes = [...beside, new OwnLane(this.#context, this.setup)];
-    this.#free = [...this.#lanes];
+    this.#free = new Set(this.#lanes);
     if (signal?.aborted) this.#cancel();
     signal?.addEventListener("abort", this.#cancel, { once: true });
   }
@@ -111,17 +111,20 @@ export class HeadWork {
   }
 
   #dispatch(): void {
-    const [lane, next] = [this.#free[0], this.#waiting[0]];
-    if (lane === undefined || next === undefined) return;
-    this.#free.shift();
-    this.#waiting.shift();
+    for (const lane of this.#lanes) {
+      if (!this.#free.has(lane)) continue;
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      void this.#give(next, lane);
+    }
+  }
+
+  async #give(next: OpenJob, lane: Lane): Promise<void> {
+    this.#free.delete(lane);
     this.#taken.add(next);
-    const done = lane.do(next.job).then(next.resolve, next.reject);
-    void done.then(() => {
-      this.#taken.delete(next);
-      this.#free.unshift(lane);
-      this.#dispatch();
-    });
+    await lane.do(next.job).then(next.resolve, next.reject);
+    this.#taken.delete(next);
+    this.#free.add(lane);
     this.#dispatch();
   }
 
