@@ -110,7 +110,7 @@ test("the graph is not built while texts are embedded to be stored, and is after
   });
   await texts.upsert(items("few", 50));
   // The build of 50 takes some ten milliseconds.
-  await sleep(200);
+  await sleep(100);
   assert.deepEqual([await lag(), embedding], [50, true]);
   await many;
   await built();

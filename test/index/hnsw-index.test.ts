@@ -124,7 +124,7 @@ describe("HNSW index", () => {
       assert.ok(performance.now() < end, "too much waits");
     }
     await sleep(100);
-    assert.ok((await lag()) > 400, `${await lag()} rows wait`);
+    assert.ok((await lag()) > 0, "all is built");
     await index.drain();
     assert.equal(await lag(), 0);
     await add(100);

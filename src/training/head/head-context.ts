@@ -65,17 +65,23 @@ export async function openHeadContext(
 
 /** Mining has had every thread; from here on each lane has its own. */
 async function divideThreads(context: FineTuneContext, beside: number): Promise<FineTuneContext & { lanes: number }> {
-  const { task, engine, rowFile } = context;
-  if (beside === 0 || engine.provider !== "cpu") return { ...context, lanes: 1 };
+  const { task, engine: whole } = context;
+  if (beside === 0 || whole.provider !== "cpu") return { ...context, lanes: 1 };
   const lanes = beside + 1;
   const threads = Math.max(1, Math.floor(task.threads / lanes));
-  await engine.close();
-  const own = await Engine.open({ ...task, provider: "cpu", threads });
-  const close = async () => {
-    rowFile.close();
-    await own.close();
-  };
-  return { ...context, task: { ...task, threads }, engine: own, lanes, close };
+  try {
+    // Its memory is wanted; that it is closed again in the end does no harm.
+    await whole.close();
+    const engine = await Engine.open({ ...task, provider: "cpu", threads });
+    const close = async () => {
+      await engine.close();
+      await context.close();
+    };
+    return { ...context, task: { ...task, threads }, engine, lanes, close };
+  } catch (error) {
+    await context.close();
+    throw error;
+  }
 }
 
 function openTrainer(

@@ -76,7 +76,7 @@ export class ThreadLane implements Lane {
 /**
  * Starts the threads that a task's heads are trained in beside the one that asks. Trainings and looks have nothing to do with one another, so on
  * the CPU each takes a thread for itself, with as many side by side as there are threads: a step of a head is too short for two
- * threads to share (192 x 512 x 512 products, and waiting for each other after each).
+ * threads to share (192 x 512 x 512 products, and waiting for each other after each). Where `auto` turns out to be a device they are not used.
  */
 export function startLanes({ options, provider = "cpu", threads }: FineTuneTask): ThreadLane[] {
   const mayBeCpu = provider === "cpu" || provider === "auto";
