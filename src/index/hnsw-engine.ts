@@ -21,14 +21,10 @@ const REBUILD_MINIMUM = 500;
 const BUSY_REBUILD_SHARE = 0.6;
 /** Rows read and taken in at once: of 512 numbers about half a millisecond. */
 const ROWS_APPLIED = 256;
-/**
- * How long several threads build before they wait for each other. They start anew each time, which may take them a millisecond: with batches of
- * .5 ms 10,000 x 512 took 3.5 s, with 4 ms 1.3 s. Only an index that nobody asks is built so.
- */
-const BATCH_MS = 4;
-/** Rows of a thread in a batch. */
-const FIRST_ROWS_PER_THREAD = 8;
+/** The most rows of a thread that are on their way into a graph. */
 const MOST_ROWS_PER_THREAD = 128;
+/** Until it is known, milliseconds that a thread takes for a row. */
+const FIRST_ROW_MS = 0.5;
 /** How often a scan is made again because rows changed under it; then its answer goes out without them. */
 const MAX_RESCANS = 3;
 
@@ -59,8 +55,8 @@ interface Rebuild {
 
 /**
  * The HNSW index of one thread: a graph, the rows that are not in it yet, and the work of getting them there in
- * slices. A live label is in exactly one of three places: the graph; `pending` (its row in memory); or `backlog` (its
- * row read from the file when needed), which is filled at opening only. Searches look into all three.
+ * batches. A live label is in exactly one of four places: the graph; `entering` (its row in memory, and on its way into the graph); `pending` (its row
+ * in memory); or `backlog` (its row read from the file when needed), which is filled at opening only. Searches look into all four.
  */
 export class HnswEngine {
   readonly #options: EngineOptions;
@@ -70,6 +66,7 @@ export class HnswEngine {
   #graph: HnswGraph;
   #provisional: boolean;
   readonly #pending: PendingRows;
+  readonly #entering: PendingRows;
   #backlog: LabelQueue;
   #rebuild: Rebuild | undefined;
   #mutations: Mutation[] = [];
@@ -79,12 +76,16 @@ export class HnswEngine {
   /** How many labels were added or removed. */
   #changes = 0;
   #writing: Promise<void> | undefined;
-  #buildTurn = 0;
-  #rowsPerThread = FIRST_ROWS_PER_THREAD;
+  /** Rows on their way into a graph. */
+  #batch: Promise<void> | undefined;
+  #batches = 0;
+  #rowMs = FIRST_ROW_MS;
   #closed = false;
   readonly #costs = hasNativeSearch(hnswlib) ? NATIVE_COSTS : STOCK_COSTS;
   readonly #nativeDistance: (a: Float32Array, b: Float32Array) => number;
   #efSearch: number;
+  /** Called when rows have arrived in a graph. */
+  onBuilt: () => void = () => {};
   /** Called with what a finished rebuild did. */
   onRebuilt: (result: RebuildResult) => void = () => {};
 
@@ -97,6 +98,7 @@ export class HnswEngine {
     this.#scannedRows = new GraphRows(() => this.#graph, this.#rows);
     this.#nativeDistance = hnswDistance(space, dimensions);
     this.#pending = new PendingRows(dimensions, space);
+    this.#entering = new PendingRows(dimensions, space);
     const { labels, sequences } = options.live;
     for (const label of labels) this.#live.set(label);
     this.#liveCount = this.#live.count();
@@ -116,7 +118,7 @@ export class HnswEngine {
   }
 
   get lag(): number {
-    return this.#pending.size + this.#backlog.count;
+    return this.#pending.size + this.#entering.size + this.#backlog.count;
   }
 
   get rebuilding(): { done: number; total: number } | undefined {
@@ -137,11 +139,22 @@ export class HnswEngine {
 
   /** Whether there are changes to take in, and room for them. */
   get canApply(): boolean {
-    return this.#mutations.length > 0 && this.#pending.size < this.#options.maxPending;
+    return this.#mutations.length > 0 && this.#room > 0;
+  }
+
+  /** Whether searches need not wait while rows are built into a graph. */
+  get buildsAside(): boolean {
+    return this.#graph.addsAside;
+  }
+
+  /** How many more rows may wait in memory. */
+  get #room(): number {
+    return Math.max(0, this.#options.maxPending - this.#pending.size - this.#entering.size);
   }
 
   get #canBuild(): boolean {
-    return this.#writing === undefined && (this.lag > 0 || this.#rebuild !== undefined);
+    const isFree = this.#writing === undefined && this.#batch === undefined;
+    return isFree && (this.lag > 0 || this.#rebuild !== undefined);
   }
 
   set efSearch(efSearch: number) {
@@ -154,13 +167,15 @@ export class HnswEngine {
       tombstones: this.#graph.tombstones,
       lag: this.lag,
       provisional: this.#provisional,
-      bytesInMemory: this.#graph.bytes() + (this.#rebuild?.graph.bytes() ?? 0) + this.#pending.bytes,
+      bytesInMemory:
+        this.#graph.bytes() + (this.#rebuild?.graph.bytes() ?? 0) + this.#pending.bytes + this.#entering.bytes,
     };
   }
 
   /** The graph for other threads to search, when it holds all that is live and nothing waits to change it; undefined otherwise. */
   share(): SharedGraph | undefined {
-    const resting = !this.#closed && this.lag === 0 && this.#mutations.length === 0 && this.#rebuild === undefined;
+    const isIdle = this.#mutations.length === 0 && this.#batch === undefined && this.#rebuild === undefined;
+    const resting = !this.#closed && this.lag === 0 && isIdle;
     return resting ? this.#graph.share() : undefined;
   }
 
@@ -176,17 +191,24 @@ export class HnswEngine {
   }
 
   /**
-   * Takes in some rows that wait for room, and builds waiting rows into graphs, at least one.
-   *
-   * @param isOver whether to stop at this time (performance.now() milliseconds)
-   * @param threads how many may build what waits for the graph that serves
+   * Takes in some rows that wait for room, and unless rows are on their way into a graph, sends some there: as many as `threads` threads are expected to
+   * take `ms` milliseconds for, at least one. Where it does not `buildsAside` they are there when this returns.
    */
-  build(isOver: (time: number) => boolean, threads = 1): void {
+  build(threads: number, ms: number): void {
     this.apply();
-    while (this.#canBuild) {
-      this.#buildSome(threads);
-      if (isOver(performance.now())) break;
+    if (!this.#canBuild) return;
+    const limit = threads * Math.min(MOST_ROWS_PER_THREAD, Math.max(1, Math.round(ms / this.#rowMs)));
+    const rebuild = this.#rebuild;
+    // Two batches for the rebuild to one for the lag, so that a rebuild ends even under a steady stream of writes.
+    if (rebuild !== undefined && (this.lag === 0 || this.#batches++ % 3 !== 0)) {
+      const some = rebuild.todo.takeSome(this.#rows, limit);
+      if (some.labels.length === 0) this.#finishRebuild(rebuild);
+      else this.#send(rebuild.graph, some, threads);
+      return;
     }
+    const some = this.#pending.size > 0 ? this.#pending.take(limit) : this.#backlog.takeSome(this.#rows, limit);
+    for (const [i, label] of some.labels.entries()) this.#entering.set(label, this.#rowOf(some.rows, i));
+    if (some.labels.length > 0) this.#send(this.#graph, some, threads);
   }
 
   /**
@@ -201,7 +223,8 @@ export class HnswEngine {
 
   /** Saves the graph as of `sequence`, unless it is provisional; building waits meanwhile, searches and mutations do not. */
   async snapshot(sequence: number): Promise<void> {
-    while (this.#writing !== undefined) await this.#writing.catch(() => {});
+    while (this.#writing !== undefined || this.#batch !== undefined)
+      await (this.#batch ?? this.#writing?.catch(() => {}));
     const { snapshotDirectory } = this.#options;
     if (snapshotDirectory === undefined || this.#provisional || this.#closed) return;
     this.#writing = writeSnapshot(snapshotDirectory, this.#graph, sequence, this.#options);
@@ -212,9 +235,10 @@ export class HnswEngine {
     }
   }
 
-  /** Waits for a snapshot being written (hnswlib's thread reads the graph) and closes the row file. */
+  /** Waits for rows on their way and for a snapshot being written (hnswlib's thread reads the graph), and closes the row file. */
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#batch;
     await this.#writing?.catch(() => {});
     this.#rows.close();
   }
@@ -301,9 +325,11 @@ export class HnswEngine {
 
   #searchGraph(query: Float32Array, k: number, breadth: number, allow?: Bitmap, early?: SearchHits): SearchHits {
     const found = this.#graph.search(query, k, breadth, allow);
-    if (this.#pending.size === 0 && early === undefined && tiesAscend(found)) return found;
+    const areInGraph = this.#pending.size === 0 && this.#entering.size === 0 && early === undefined;
+    if (areInGraph && tiesAscend(found)) return found;
     const top = new TopK(k);
     this.#pending.search(query, top, allow);
+    this.#entering.search(query, top, allow);
     early?.labels.forEach((label, i) => {
       // What has left the backlog since the scan is in the graph, has been replaced, or is gone.
       if (this.#backlog.labels.has(label)) top.push(label, early.distances[i] as number);
@@ -328,26 +354,14 @@ export class HnswEngine {
     return this.#nativeDistance(query, row);
   }
 
-  #buildSome(threads: number): void {
-    const rebuild = this.#rebuild;
-    const limit = threads === 1 ? 1 : threads * this.#rowsPerThread;
-    // Two rows for the rebuild to one for the lag, so that a rebuild ends even under a steady stream of writes.
-    if (rebuild !== undefined && (this.lag === 0 || this.#buildTurn++ % 3 !== 0)) {
-      const some = rebuild.todo.takeSome(this.#rows, limit);
-      if (some.labels.length === 0) this.#finishRebuild(rebuild);
-      else this.#addTo(rebuild.graph, some, threads);
-      return;
-    }
-    const some = this.#pending.size > 0 ? this.#pending.take(limit) : this.#backlog.takeSome(this.#rows, limit);
-    if (some.labels.length > 0) this.#addTo(this.#graph, some, threads);
-  }
-
-  #addTo(graph: HnswGraph, { labels, rows }: { labels: number[]; rows: Float32Array }, threads: number): void {
+  #send(graph: HnswGraph, { labels, rows }: { labels: number[]; rows: Float32Array }, threads: number): void {
     const started = performance.now();
-    graph.addAll(labels, rows, threads);
-    if (threads === 1) return;
-    const fitting = Math.round(((labels.length / threads) * BATCH_MS) / (performance.now() - started));
-    this.#rowsPerThread = Math.min(Math.max(fitting, 1), MOST_ROWS_PER_THREAD);
+    this.#batch = graph.addAll(labels, rows, threads).then(() => {
+      this.#rowMs = ((performance.now() - started) * threads) / labels.length;
+      this.#entering.clear();
+      this.#batch = undefined;
+      this.onBuilt();
+    });
   }
 
   #finishRebuild(rebuild: Rebuild): void {
@@ -389,13 +403,12 @@ export class HnswEngine {
 
   /** Takes some rows, if there is room; true when the mutation is complete. */
   #applyAdd(mutation: Mutation): boolean {
-    const room = Math.max(0, this.#options.maxPending - this.#pending.size);
-    const labels = mutation.labels.subarray(mutation.done, mutation.done + Math.min(room, ROWS_APPLIED));
+    const labels = mutation.labels.subarray(mutation.done, mutation.done + Math.min(this.#room, ROWS_APPLIED));
     const rows = this.#rows.read(labels);
     labels.forEach((label, i) => {
       this.#changes++;
       this.#forget(label);
-      this.#pending.set(label, rows.subarray(i * this.#rows.dimensions, (i + 1) * this.#rows.dimensions));
+      this.#pending.set(label, this.#rowOf(rows, i));
       this.#rebuild?.todo.set(label);
       this.#live.set(label);
       this.#liveCount++;
@@ -419,6 +432,7 @@ export class HnswEngine {
     this.#liveCount--;
     this.#graph.remove(label);
     this.#pending.delete(label);
+    this.#entering.delete(label);
     this.#backlog.clear(label);
     this.#rebuild?.todo.clear(label);
     this.#rebuild?.graph.remove(label);
@@ -430,6 +444,10 @@ export class HnswEngine {
     for (let next = this.#backlog.take(this.#rows); next !== undefined; next = this.#backlog.take(this.#rows)) {
       this.#pending.set(next.label, next.row);
     }
+  }
+
+  #rowOf(rows: Float32Array, i: number): Float32Array {
+    return rows.subarray(i * this.#rows.dimensions, (i + 1) * this.#rows.dimensions);
   }
 
   #newGraph(): HnswGraph {

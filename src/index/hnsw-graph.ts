@@ -1,6 +1,6 @@
 import type { MetricSpace, SearchHits } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
-import { GraphNodes } from "./graph-nodes.js";
+import { GraphNodes, NO_NODE } from "./graph-nodes.js";
 import type { GraphSearch } from "./graph-search.js";
 import { type GivenVector, type HierarchicalNSW, hasNativeSearch, hnswlib, type NativeGraph } from "./hnswlib.js";
 import { NativeSearch } from "./native-search.js";
@@ -29,6 +29,8 @@ export class HnswGraph {
   #nodes: GraphNodes;
   #search: GraphSearch;
   readonly #scratch: number[] = [];
+  /** Labels that are being added, and those of them that were removed meanwhile. */
+  #entering: { labels: readonly number[]; gone: Set<number> } | undefined;
 
   private constructor(hnsw: HierarchicalNSW, space: MetricSpace, dimensions: number, parameters: GraphParameters) {
     this.#hnsw = hnsw;
@@ -95,33 +97,44 @@ export class HnswGraph {
     return this.#nodes.table();
   }
 
+  /** Whether `addAll` leaves the calling thread free. */
+  get addsAside(): boolean {
+    return hasNativeSearch(hnswlib);
+  }
+
   /** Adds a preprocessed row, or replaces the one of this label. */
   add(label: number, row: Float32Array): void {
     this.#makeRoom(1);
     this.#hnsw.addPoint(this.#given(row), this.#nodes.count);
-    this.#nodes.remove(label);
-    this.#nodes.append(label);
+    this.#enter(label);
   }
 
   /**
-   * Adds preprocessed rows (labels.length x dimensions, flat), or replaces those of the labels: by several threads where the build of
-   * hnswlib-node can.
+   * Adds preprocessed rows (labels.length x dimensions, flat), or replaces those of the labels: where the build of hnswlib-node can, by so many
+   * threads beside this one. Until it resolves, the graph may be searched and labels removed, those on their way too, and nothing else.
    *
    * @param labels each once
+   * @param rows copied
    */
-  addAll(labels: readonly number[], rows: Float32Array, threads: number): void {
-    if (threads === 1 || labels.length === 1 || !hasNativeSearch(hnswlib)) {
+  async addAll(labels: readonly number[], rows: Float32Array, threads: number): Promise<void> {
+    if (labels.length === 0) return;
+    if (!this.addsAside) {
       const rowAt = (i: number) => rows.subarray(i * this.dimensions, (i + 1) * this.dimensions);
       for (const [i, label] of labels.entries()) this.add(label, rowAt(i));
       return;
     }
     this.#makeRoom(labels.length);
-    const rowOf = new Uint32Array(labels.length);
-    (this.#hnsw as NativeGraph).addNodes(rows, threads, rowOf);
+    const gone = new Set<number>();
+    this.#entering = { labels, gone };
+    const rowOf = await new Promise<Uint32Array>((resolve, reject) => {
+      (this.#hnsw as NativeGraph).addNodes(rows, threads, (rows, problem) =>
+        problem === undefined ? resolve(rows) : reject(new Error(problem)),
+      );
+    });
+    this.#entering = undefined;
     for (const row of rowOf) {
       const label = labels[row] as number;
-      this.#nodes.remove(label);
-      this.#nodes.append(label);
+      this.#enter(gone.has(label) ? NO_NODE : label);
     }
   }
 
@@ -130,9 +143,11 @@ export class HnswGraph {
     (this.#hnsw as NativeGraph).setNodes(first, rows);
   }
 
-  /** Makes the label's node a tombstone; true when there was one. */
+  /** Makes the label's node a tombstone, and the one that is on its way; true when there was one or the other. */
   remove(label: number): boolean {
-    return this.#nodes.remove(label);
+    const enters = this.#entering?.labels.includes(label) === true && !this.#entering.gone.has(label);
+    if (enters) this.#entering?.gone.add(label);
+    return this.#nodes.remove(label) || enters;
   }
 
   /** The row inside the graph, preprocessed. */
@@ -200,7 +215,14 @@ export class HnswGraph {
     return Math.round(this.#nodes.count * perNode) + this.#nodes.bytes;
   }
 
+  /** The next node of hnswlib stands for this label from now on. */
+  #enter(label: number): void {
+    this.#nodes.remove(label);
+    this.#nodes.append(label);
+  }
+
   #makeRoom(count: number): void {
+    if (this.#entering !== undefined) throw new Error("rows are being added to the graph: wait until they are there");
     const needed = this.#nodes.count + count;
     if (needed > this.#hnsw.getMaxElements()) this.#hnsw.resizeIndex(Math.ceil(needed * 1.5) + 64);
   }

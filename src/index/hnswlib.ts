@@ -29,8 +29,11 @@ export interface NativeGraph extends HierarchicalNSW {
     nodes: Uint32Array,
     distances: Float32Array,
   ): number;
-  /** Adds rows as the next nodes, by several threads; `rowOf[i]` is then the number of the row that became the i-th of them. */
-  addNodes(rows: Float32Array, threads: number, rowOf: Uint32Array): void;
+  /**
+   * Adds rows as the next nodes, by so many threads beside this one. Until `done` is called, `searchNodes` finds the nodes that were there before, and
+   * nothing else may be asked of the graph; `rowOf[i]` is then the number of the row that became the i-th of them, unless there was a `problem`.
+   */
+  addNodes(rows: Float32Array, threads: number, done: (rowOf: Uint32Array, problem?: string) => void): void;
   /** Makes preprocessed rows (flat) the vectors of the nodes from `first` on; the links stay as they are. */
   setNodes(first: number, rows: Float32Array): void;
   /** The number by which every thread of the process can search the graph (`searchShared`), until it is changed or freed. */
@@ -55,6 +58,8 @@ export interface NativeFunctions {
     rows: Float32Array,
     distances: Float32Array,
   ): void;
+  /** Asks for huge pages for the memory of a new array, if it is large enough for some. */
+  useHugePages(array: Float32Array): void;
   /** `searchNodes` of the graph that a thread has shared by this number; -1 when it is no longer shared. */
   searchShared(number: number, ...search: Parameters<NativeGraph["searchNodes"]>): number;
   /** At most so many threads; `tell` is called when there are answers, once until they are taken, unless somebody watches. */

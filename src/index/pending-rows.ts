@@ -1,5 +1,6 @@
 import { freeArray, type MetricSpace, type TopK } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
+import { hasNativeSearch, hnswlib } from "./hnswlib.js";
 import { RowDistances } from "./row-distances.js";
 
 const FEWEST_SLOTS = 16;
@@ -126,6 +127,7 @@ export class PendingRows {
     const freed = this.#rows;
     this.#labels = new Uint32Array(slots);
     this.#rows = new Float32Array(slots * this.#dimensions);
+    if (hasNativeSearch(hnswlib)) hnswlib.useHugePages(this.#rows);
     this.#end = 0;
     this.#first = 0;
     for (const { labels, rows } of old) {

@@ -21,11 +21,11 @@ const DISTANCES = {
 };
 
 const addon = createRequire(import.meta.url)(path.resolve(process.argv[2]));
-for (const space of Object.keys(DISTANCES)) for (const dimensions of DIMENSIONS) checkGraph(space, dimensions);
+for (const space of Object.keys(DISTANCES)) for (const dimensions of DIMENSIONS) await checkGraph(space, dimensions);
 if (addon.compareRows) await checkWalkers();
 
 /** A search as broad as the graph is large is exact, so it has to find what comparing with every point finds. */
-function checkGraph(space, dimensions) {
+async function checkGraph(space, dimensions) {
   const random = generator(dimensions);
   const vectors = (count) => Array.from({ length: count }, () => unitVector(random, dimensions));
   const [points, queries] = [vectors(POINTS), vectors(QUERIES)];
@@ -36,7 +36,7 @@ function checkGraph(space, dimensions) {
   }
   if (addon.compareRows) {
     checkAdditions(graph, space, points, queries);
-    checkThreads(space, points, queries);
+    await checkThreads(space, points, queries);
     checkReplacing(space, points, queries);
   }
   const loaded = reload(graph, space, dimensions);
@@ -99,18 +99,37 @@ function checkAdditions(graph, space, points, queries) {
   }
 }
 
-/** A graph that two threads made finds its own nearest. */
-function checkThreads(space, points, queries) {
+/** A graph that two threads made finds its own nearest; until it is told of the rows, it finds those that were there before. */
+async function checkThreads(space, points, queries) {
   const graph = new addon.HierarchicalNSW(space, points[0].length);
   graph.initIndex({ maxElements: POINTS });
-  const rowOf = new Uint32Array(POINTS);
-  graph.addNodes(Float32Array.from(points.flat()), 2, rowOf);
-  graph.setEf(POINTS);
-  for (const query of queries) {
-    const nearest = Math.min(...points.map((point) => DISTANCES[space](query, point)));
-    const found = points[rowOf[graph.searchKnn(toFloat32(query), 1).neighbors[0]]];
-    if (!isNear(DISTANCES[space](query, found), nearest)) throw new Error(`${space}: a graph of two threads missed`);
-  }
+  const rowOf = await addNodes(graph, points.slice(0, POINTS / 2), () => {});
+  const [nodes, distances] = [new Uint32Array(1), new Float32Array(1)];
+  const nearest = (query, known) =>
+    known.reduce((best, row) => Math.min(best, DISTANCES[space](query, points[row])), Number.POSITIVE_INFINITY);
+  const check = (known) => {
+    for (const query of queries) {
+      const given = toFloat32(query);
+      const found = graph.searchNodes(given, 1, POINTS / 2 - 1, undefined, undefined, undefined, nodes, distances);
+      const right = found === 1 && isNear(DISTANCES[space](query, points[known[nodes[0]]]), distances[0]);
+      if (!right || !isNear(distances[0], nearest(query, known)))
+        throw new Error(`${space}: a graph of ${known.length} points of two threads missed`);
+    }
+  };
+  const first = [...rowOf];
+  check(first);
+  const more = await addNodes(graph, points.slice(POINTS / 2), () => check(first));
+  check([...first, ...[...more].map((row) => row + POINTS / 2)]);
+}
+
+/** The number of the row that became each node. */
+function addNodes(graph, rows, meanwhile) {
+  return new Promise((resolve, reject) => {
+    graph.addNodes(Float32Array.from(rows.flat()), 2, (rowOf, problem) =>
+      problem === undefined ? resolve(rowOf) : reject(new Error(problem)),
+    );
+    meanwhile();
+  });
 }
 
 /** Rows that are put into the nodes are what searches compare with, and a graph that changes is no longer shared. */

@@ -61,15 +61,15 @@ for (const metric of METRICS) {
 
       it("is as good when several threads add, each label with its own row and the last it was given", async () => {
         const graph = HnswGraph.create(space, dimensions, PARAMETERS, 10);
-        const addAll = (labels: number[], of: Float32Array[]) => {
+        const addAll = async (labels: number[], of: Float32Array[]) => {
           const flat = new Float32Array(labels.length * dimensions);
           for (const [i, label] of labels.entries()) flat.set(of[label]!, i * dimensions);
-          graph.addAll(labels, flat, 3);
+          await graph.addAll(labels, flat, 3);
         };
-        addAll([], rows);
-        addAll([...rows.keys()], randomRows(COUNT));
+        await addAll([], rows);
+        await addAll([...rows.keys()], randomRows(COUNT));
         const order = [...rows.keys()].reverse();
-        for (let start = 0; start < COUNT; start += 33) addAll(order.slice(start, start + 33), rows);
+        for (let start = 0; start < COUNT; start += 33) await addAll(order.slice(start, start + 33), rows);
         assert.deepEqual([graph.nodes, graph.live], [2 * COUNT, COUNT]);
         const file = join(temporaryDirectory(), "graph.hnsw");
         await graph.write(file);
@@ -80,6 +80,26 @@ for (const metric of METRICS) {
           assert.deepEqual([...each.search(rows[0]!, 2, 2 * COUNT).labels].sort(), [0, COUNT].sort());
           each.remove(COUNT);
         }
+      });
+
+      it("answers while rows are added, and forgets those that are removed on their way", async () => {
+        const graph = HnswGraph.create(space, dimensions, PARAMETERS, 10);
+        const half = COUNT / 2;
+        const flatOf = (some: Float32Array[]) => Float32Array.from(some.flatMap((row) => [...row]));
+        await graph.addAll([...rows.keys()].slice(0, half), flatOf(rows.slice(0, half)), 2);
+        const entering = graph.addAll([...rows.keys()].slice(half), flatOf(rows.slice(half)), 2);
+        if (graph.addsAside) {
+          assertFinds(graph, (label) => label < half);
+          assert.throws(() => graph.add(COUNT, rows[0]!), /wait until they are there/);
+          await assert.rejects(graph.addAll([COUNT], rows[0]!, 1), /wait until they are there/);
+        }
+        // One that is there, one on its way, and both again.
+        for (const label of [3, half + 3]) assert.deepEqual([graph.remove(label), graph.remove(label)], [true, false]);
+        await entering;
+        assertFinds(graph, (label) => label !== 3 && label !== half + 3);
+        assert.deepEqual([graph.nodes, graph.live, graph.has(half + 3)], [COUNT, COUNT - 2, false]);
+        await graph.addAll([half + 3, 3], flatOf([rows[half + 3]!, rows[3]!]), 2);
+        assertFinds(graph, () => true);
       });
 
       it("keeps every bit of a row, the last that a label was given, through a file as well", async () => {

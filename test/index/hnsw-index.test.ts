@@ -150,6 +150,34 @@ describe("HNSW index", () => {
     await index.close();
   });
 
+  it("does not find what was removed on its way into the graph", async () => {
+    const { model, clusters } = filled(200, 64, 6);
+    // A row takes long, so that some are always on their way.
+    const index = await open(model, { parameters: { m: 48, efConstruction: 1000, efSearch: 50 } });
+    await index.drain();
+    for (let first = 200; first < 1200; first += 100) {
+      const labels = Uint32Array.from({ length: 100 }, (_, i) => first + i);
+      for (const label of labels) model.write(label, clusters.row());
+      await index.add(labels);
+      const oldest = [...labels.subarray(0, 40)];
+      const asked = oldest.map((label) => {
+        const { row } = model.live.get(label)!;
+        model.remove(label);
+        return { label, removed: index.remove(uint32(label)), found: index.search(row.slice(), 1, { k: 3 }) };
+      });
+      for (const { label, removed, found } of asked) {
+        await removed;
+        const [hits] = await found;
+        assert.ok(!hits!.labels.includes(label), `${label} was removed before it was asked for`);
+      }
+      const query = clusters.row();
+      assert.ok(model.check((await index.search(query, 1, { k: 10 }))[0]!, query, 10) >= 0.9);
+    }
+    await index.drain();
+    assert.equal((await index.status()).points, model.live.size);
+    await index.close();
+  });
+
   it("finds the living inside a cluster of tombstones, and next to nothing else", async () => {
     const model = new RowModel(8, "euclidean");
     const clusters = new Clusters(new Random(6), 8, 10, 0.05);

@@ -125,12 +125,11 @@ describe("a build with the patch", () => {
     assert.equal(empty.searchNodes(randomVector(), 1, 10, undefined, undefined, undefined, nodes, distances), 0);
   });
 
-  it("adds rows by several threads, and says which became which node", { skip: none }, () => {
+  it("adds rows by several threads, and says which became which node", { skip: none }, async () => {
     const points = Array.from({ length: 200 }, randomVector);
     const graph = nativeGraphOf("l2", []);
     graph.addPoint(points[0]!, 0);
-    const rowOf = new Uint32Array(199);
-    graph.addNodes(Float32Array.from(points.slice(1).flatMap((point) => [...point])), 4, rowOf);
+    const rowOf = await addNodes(graph, points.slice(1), 4);
     assert.equal(graph.getCurrentCount(), 200);
     assert.deepEqual(
       [...rowOf].sort((a, b) => a - b),
@@ -139,6 +138,98 @@ describe("a build with the patch", () => {
     for (const [i, row] of rowOf.entries()) assert.deepEqual(graph.getPoint(1 + i), [...points[1 + row]!]);
     graph.setEf(200);
     assert.deepEqual(graph.searchKnn(points[1 + rowOf[5]!]!, 1).neighbors, [6]);
+  });
+
+  it("finds what was there before while rows are added, and the rows once it is told of them", {
+    skip: none,
+  }, async () => {
+    const points = Array.from({ length: 300 }, randomVector);
+    const known = 60;
+    const graph = nativeGraphOf("l2", points.slice(0, known));
+    const isNear = (a: number, b: number) => Math.abs(a - b) < 1e-4;
+    const check = (rows: Float32Array[], breadth: number) => {
+      for (let i = 0; i < 20; i++) {
+        const query = randomVector();
+        const found = graph.searchNodes(query, 10, breadth, undefined, undefined, undefined, nodes, distances);
+        const expected = rows.map((row) => row.reduce((sum, x, j) => sum + (x - query[j]!) ** 2, 0));
+        const nearest = [...expected].sort((a, b) => a - b);
+        for (let j = 0; j < found; j++) {
+          assert.ok(nodes[j]! < rows.length, `node ${nodes[j]} of ${rows.length}`);
+          assert.ok(isNear(distances[j]!, expected[nodes[j]!]!));
+        }
+        assert.equal(found, 10);
+        assert.ok(isNear(distances[0]!, nearest[0]!));
+      }
+    };
+    let told = false;
+    const added = addNodes(graph, points.slice(known), 2).finally(() => {
+      told = true;
+    });
+    // A walk, and a comparison with each.
+    for (const breadth of [known - 1, 300]) check(points.slice(0, known), breadth);
+    assert.throws(() => graph.share(), /to which nothing is being added/);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.ok(told);
+    const rowOf = await added;
+    check([...points.slice(0, known), ...[...rowOf].map((row) => points[known + row]!)], 299);
+  });
+
+  it("waits for the rows on their way before it changes or frees a graph", { skip: none }, async () => {
+    const points = Array.from({ length: 300 }, randomVector);
+    const graph = nativeGraphOf("l2", []);
+    const first = addNodes(graph, points.slice(0, 200), 1);
+    const second = addNodes(graph, points.slice(200), 2);
+    assert.equal(graph.getCurrentCount() >= 200, true);
+    graph.resizeIndex(400);
+    assert.equal(graph.getCurrentCount(), 300);
+    assert.deepEqual([(await first).length, (await second).length], [200, 100]);
+    const third = addNodes(graph, points.slice(0, 100), 2);
+    graph.initIndex({ maxElements: 10 });
+    assert.equal(graph.getCurrentCount(), 0);
+    assert.equal((await third).length, 100, "what was added to the graph before is told of");
+    assert.equal(graph.searchNodes(randomVector(), 1, 1, undefined, undefined, undefined, nodes, distances), 0);
+  });
+
+  it("ends with a thread whose rows are on their way", { skip: none }, async () => {
+    const file = findTunedBuild()?.file;
+    const code = `
+      const { parentPort, workerData } = require("node:worker_threads");
+      const { HierarchicalNSW } = require(workerData);
+      const graph = new HierarchicalNSW("l2", 64);
+      graph.initIndex({ maxElements: 100_000 });
+      const rows = Float32Array.from({ length: 64 * 100 }, Math.random);
+      const add = () => graph.addNodes(rows, 2, add);
+      add();
+      parentPort.postMessage("adds");`;
+    // Wherever they are on it: the process goes on.
+    for (let wait = 0; wait < 20; wait++) {
+      const worker = new Worker(code, { eval: true, workerData: file });
+      await once(worker, "message");
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      assert.equal(await worker.terminate(), 1);
+    }
+  });
+
+  it("keeps what large blocks hold when they grow, in place or elsewhere", { skip: none }, () => {
+    const [width, step] = [512, 2000];
+    const row = (i: number) => new Float32Array(width).fill(i);
+    // Beside each other they are in each other's way.
+    const graphs = [0, 1, 2].map(() => new hnswlib.HierarchicalNSW("l2", width) as NativeGraph);
+    for (const graph of graphs) graph.initIndex({ maxElements: 10, m: 4, efConstruction: 10 });
+    for (let size = 10; size <= 3 * step; size += step) {
+      for (const [i, graph] of graphs.entries()) {
+        graph.resizeIndex(size);
+        for (let node = graph.getCurrentCount(); node < size; node += 199) {
+          graph.addPoint(row(node + i), graph.getCurrentCount());
+        }
+      }
+    }
+    for (const [i, graph] of graphs.entries()) {
+      const nodes = Array.from({ length: graph.getCurrentCount() }, (_, node) => graph.getPoint(node));
+      for (const numbers of nodes) assert.ok(numbers.every((x) => x === numbers[0]));
+      assert.deepEqual(nodes[0], [...row(i)]);
+      graph.initIndex({ maxElements: 1 });
+    }
   });
 
   it("compares queries with rows as a loop over their numbers does", { skip: none }, () => {
@@ -263,9 +354,11 @@ describe("a build with the patch", () => {
     const rows = /TypeError: Expected a space, dimensions, queries, rows, and room/;
     assert.throws(() => native?.compareRows("l2", 0, query, query, distances), rows);
     assert.throws(() => native?.compareRows("l2", dimensions, query, query, new Float32Array(0)), rows);
-    const room = /TypeError: Expected rows that the graph has room for, threads, and room/;
-    assert.throws(() => graph.addNodes(new Float32Array(297 * dimensions), 2, nodes), room);
-    assert.throws(() => graph.addNodes(new Float32Array(2 * dimensions), 2, new Uint32Array(1)), room);
+    assert.throws(() => native?.useHugePages([] as never), /TypeError: Expected a Float32Array/);
+    const room = /TypeError: Expected rows that the graph has room for, threads, and a function/;
+    const add = graph.addNodes.bind(graph) as (...given: unknown[]) => void;
+    assert.throws(() => add(new Float32Array(297 * dimensions), 2, () => {}), room);
+    assert.throws(() => add(new Float32Array(2 * dimensions), 2, new Uint32Array(2)), room);
     assert.equal(graph.getCurrentCount(), 4);
     const shared = native?.searchShared as ((...given: unknown[]) => number) | undefined;
     assert.throws(() => shared?.(), /TypeError: Expected the number of a shared graph/);
@@ -275,9 +368,22 @@ describe("a build with the patch", () => {
     );
     const unready = new hnswlib.HierarchicalNSW("l2", dimensions) as NativeGraph;
     assert.throws(() => unready.share(), /TypeError: Expected a graph that is there/);
+    const asked = [query, 1, 1, undefined, undefined, undefined, nodes, distances] as const;
+    assert.throws(() => unready.searchNodes(...asked), /TypeError: Expected a graph that is there/);
+    assert.throws(() => (unready.addNodes as (...given: unknown[]) => void)(query, 1, () => {}), room);
     assert.throws(() => unready.compareNodes(query, Uint32Array.of(), distances), compared);
   });
 });
+
+/** Adds the rows and returns which became which node. */
+function addNodes(graph: NativeGraph, rows: readonly Float32Array[], threads: number): Promise<Uint32Array> {
+  const flat = Float32Array.from(rows.flatMap((row) => [...row]));
+  return new Promise((resolve, reject) =>
+    graph.addNodes(flat, threads, (rowOf, problem) =>
+      problem === undefined ? resolve(rowOf) : reject(new Error(problem)),
+    ),
+  );
+}
 
 function sha256(file: string): string {
   return createHash("sha256").update(readFileSync(file)).digest("hex");

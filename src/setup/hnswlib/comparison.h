@@ -85,7 +85,7 @@ class Comparison {
       bounds_[i] = search.k == 0 ? -infinity : infinity;
     }
     with_graph([this](const Graph& graph) {
-      nodes_ = first_.all ? nodes_of(graph, Everyone()) : nodes_of(graph, first_.living);
+      nodes_ = first_.all ? nodes_of(graph.cur_element_count, Everyone()) : nodes_of(graph.cur_element_count, first_.living);
       rows_of_block_ = std::max<size_t>(1, BLOCK_BYTES / graph.data_size_);
       blocks_ = (nodes_.size() + rows_of_block_ - 1) / rows_of_block_;
     });

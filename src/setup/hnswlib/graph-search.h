@@ -10,8 +10,6 @@
 
 namespace attune {
 
-typedef hnswlib::HierarchicalNSW<float> Graph;
-typedef hnswlib::tableint Node;
 typedef std::pair<float, Node> Hit;
 
 // Which nodes a search may answer: those that are their label's last (`node_of[label_of[node]] == node`), and of these the ones whose
@@ -52,24 +50,16 @@ static inline void distances_to(const Graph& graph, const float* query, const No
     graph.fstdistfunc_, graph.dist_func_param_, query, 1, [&](size_t i) { return graph.getDataByInternalId(nodes[i]); }, count, out);
 }
 
-struct Links {
-  const Node* nodes;
-  size_t count;
-};
-
-static inline Links links_of(const Graph& graph, Node node, int level) {
-  hnswlib::linklistsizeint* list = graph.get_linklist_at_level(node, level);
-  return {list + 1, graph.getListCount(list)};
-}
-
 // The node at which the walk of the lowest layer begins: from the entry point greedily down the layers above.
-static Hit descend(const Graph& graph, const float* query) {
-  Hit nearest(distance_to(graph, query, graph.enterpoint_node_), graph.enterpoint_node_);
+template <class View>
+static Hit descend(View& view, const float* query) {
+  const Graph& graph = view.graph;
+  Hit nearest(distance_to(graph, query, view.entry), view.entry);
   std::vector<float> far;
-  for (int level = graph.maxlevel_; level > 0; level--) {
+  for (int level = view.top; level > 0; level--) {
     for (bool moved = true; moved;) {
       moved = false;
-      const Links links = links_of(graph, nearest.second, level);
+      const Links links = view.links_of(nearest.second, level);
       far.resize(links.count);
       distances_to(graph, query, links.nodes, links.count, far.data());
       for (size_t i = 0; i < links.count; i++) {
@@ -82,16 +72,15 @@ static Hit descend(const Graph& graph, const float* query) {
   return nearest;
 }
 
-// The nodes that a search may answer.
-static std::vector<Node> nodes_of(const Graph& graph, const Everyone&) {
-  std::vector<Node> nodes(graph.cur_element_count);
+// Those of the first `count` nodes that a search may answer.
+static std::vector<Node> nodes_of(size_t count, const Everyone&) {
+  std::vector<Node> nodes(count);
   for (Node node = 0; node < nodes.size(); node++) nodes[node] = node;
   return nodes;
 }
 
 // In the order of labels where only some are allowed: they are looked at alone.
-static std::vector<Node> nodes_of(const Graph& graph, const Living& living) {
-  const Node count = graph.cur_element_count;
+static std::vector<Node> nodes_of(size_t count, const Living& living) {
   std::vector<Node> nodes;
   if (living.allow == nullptr) {
     for (Node node = 0; node < count; node++) {
@@ -111,11 +100,11 @@ static std::vector<Node> nodes_of(const Graph& graph, const Living& living) {
 }
 
 // Up to `k` of the nearest of all nodes that pass `test`, nearest first.
-template <class Test>
-static std::vector<Hit> compare_all(const Graph& graph, const float* query, size_t k, const Test& test) {
-  const std::vector<Node> nodes = nodes_of(graph, test);
+template <class View, class Test>
+static std::vector<Hit> compare_all(const View& view, const float* query, size_t k, const Test& test) {
+  const std::vector<Node> nodes = nodes_of(view.count, test);
   std::vector<float> far(nodes.size());
-  distances_to(graph, query, nodes.data(), nodes.size(), far.data());
+  distances_to(view.graph, query, nodes.data(), nodes.size(), far.data());
   std::vector<Hit> hits;
   for (size_t i = 0; i < nodes.size(); i++) hits.push_back(Hit(far[i], nodes[i]));
   const size_t some = std::min(k, hits.size());
@@ -126,9 +115,10 @@ static std::vector<Hit> compare_all(const Graph& graph, const float* query, size
 
 // The walk of the lowest layer (Malkov and Yashunin, arXiv 1603.09320, algorithm 2): up to `k` of the `breadth` nearest nodes met that pass
 // `test`, nearest first. It goes on until `breadth` were met that no open node is nearer than; where it may meet all, they are compared without it.
-template <class Test>
-static std::vector<Hit> search(const Graph& graph, const float* query, size_t k, size_t breadth, const Test& test) {
-  if (breadth >= graph.cur_element_count) return compare_all(graph, query, k, test);
+template <class View, class Test>
+static std::vector<Hit> search(View view, const float* query, size_t k, size_t breadth, const Test& test) {
+  const Graph& graph = view.graph;
+  if (breadth >= view.count) return compare_all(view, query, k, test);
   const auto nearer_on_top = std::greater<Hit>();
   std::vector<Hit> best, open;
   std::vector<Node> fresh;
@@ -156,11 +146,11 @@ static std::vector<Hit> search(const Graph& graph, const float* query, size_t k,
   const hnswlib::vl_type mark = visited->curV;
   // One row after the other is compared fastest with what there is to do with each in between.
   const bool at_once = to_four(graph.fstdistfunc_) != nullptr;
-  const Hit entry = descend(graph, query);
+  const Hit entry = descend(view, query);
   seen[entry.second] = mark;
   meet(entry);
   while (!open.empty() && open.front().first <= bound) {
-    const Links links = links_of(graph, open.front().second, 0);
+    const Links links = view.links_of(open.front().second, 0);
     std::pop_heap(open.begin(), open.end(), nearer_on_top);
     open.pop_back();
     fresh.clear();

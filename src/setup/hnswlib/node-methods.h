@@ -1,10 +1,11 @@
-// What of graph-search.h, graph-build.h and shared-graph.h is offered to JavaScript, over typed arrays that the caller gives. Arguments that do not fit are refused by a
+// What of graph-search.h and shared-graph.h is offered to JavaScript, over typed arrays that the caller gives. Arguments that do not fit are refused by a
 // TypeError before anything is read through them.
 #pragma once
 
 #include <cstring>
 #include <napi.h>
 #include <string>
+#include <vector>
 
 namespace attune {
 
@@ -26,6 +27,14 @@ static inline bool refuse(const Napi::Env& env, bool fits, const char* expected)
   return !fits;
 }
 
+// Calls a function of JavaScript from the event loop. What it throws nobody catches; node-addon-api's own way would end the process then.
+static inline void call_back(napi_env env, napi_value function, const std::vector<napi_value>& arguments = {}) {
+  napi_value receiver, error;
+  if (napi_get_undefined(env, &receiver) != napi_ok) return;
+  if (napi_call_function(env, receiver, function, arguments.size(), arguments.data(), nullptr) != napi_pending_exception) return;
+  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+}
+
 static inline size_t dimensions_of(const Graph& graph) { return graph.data_size_ / sizeof(float); }
 
 // Whether the arguments from `first` on are maps of the living and what is allowed of them, which may each be left out (`undefined`).
@@ -43,24 +52,24 @@ static inline Living living_of(const Napi::CallbackInfo& info, size_t first) {
 }
 
 // Searches as `searchNodes` does; its arguments begin at `first`.
-static Napi::Value search_from(const Napi::CallbackInfo& info, size_t first, const Graph* graph) {
+template <class View>
+static Napi::Value search_from(const Napi::CallbackInfo& info, size_t first, View view) {
   const Napi::Env env = info.Env();
   const auto argument = [&](size_t i) { return info[first + i]; };
-  const bool typed = graph != nullptr && info.Length() == first + 8 && is_float32_array(argument(0)) && argument(1).IsNumber() &&
-                     argument(2).IsNumber() && is_living(info, first + 3) && is_uint32_array(argument(6)) &&
-                     is_float32_array(argument(7));
+  const bool typed = info.Length() == first + 8 && is_float32_array(argument(0)) && argument(1).IsNumber() && argument(2).IsNumber() &&
+                     is_living(info, first + 3) && is_uint32_array(argument(6)) && is_float32_array(argument(7));
   const bool all = typed && argument(3).IsUndefined();
   const size_t k = typed ? number_of(argument(1)) : 0;
-  const bool fits = typed && size_of(argument(0)) == dimensions_of(*graph) && size_of(argument(6)) >= k && size_of(argument(7)) >= k &&
-                    (all || size_of(argument(3)) >= graph->cur_element_count);
+  const bool fits = typed && size_of(argument(0)) == dimensions_of(view.graph) && size_of(argument(6)) >= k && size_of(argument(7)) >= k &&
+                    (all || size_of(argument(3)) >= view.count);
   if (refuse(env, fits, "a query, k, a breadth, maps of the living and what is allowed, and room for k results")) return env.Null();
   const float* query = floats_of(argument(0));
   const size_t breadth = std::max<size_t>({k, number_of(argument(2)), 1});
   std::vector<Hit> hits;
   if (all) {
-    hits = search(*graph, query, k, breadth, Everyone());
+    hits = search(view, query, k, breadth, Everyone());
   } else {
-    hits = search(*graph, query, k, breadth, living_of(info, first + 3));
+    hits = search(view, query, k, breadth, living_of(info, first + 3));
   }
   for (size_t i = 0; i < hits.size(); i++) {
     floats_of(argument(7))[i] = hits[i].first;
@@ -70,8 +79,12 @@ static Napi::Value search_from(const Napi::CallbackInfo& info, size_t first, con
 }
 
 // searchNodes(query, k, breadth, labelOf?, nodeOf?, allow?, nodes, distances): writes up to k nodes and their distances, nearest first, and
-// returns how many. With `labelOf` (node -> label) and `nodeOf` (label -> node), only living nodes, see `Living`.
-static Napi::Value search_nodes(const Napi::CallbackInfo& info, const Graph* graph) { return search_from(info, 0, graph); }
+// returns how many. With `labelOf` (node -> label) and `nodeOf` (label -> node), only living nodes, see `Living`. While rows are added, `before` is
+// what the graph was without them, and their nodes are left out.
+static Napi::Value search_nodes(const Napi::CallbackInfo& info, Graph* graph, const Extent* before) {
+  if (refuse(info.Env(), graph != nullptr, "a graph that is there")) return info.Env().Null();
+  return before == nullptr ? search_from(info, 0, StillGraph(*graph)) : search_from(info, 0, GrowingGraph(*graph, *before));
+}
 
 // searchShared(number, ...): `searchNodes` in the graph that a thread has shared by this number, or -1 when it is no longer shared.
 static Napi::Value search_shared(const Napi::CallbackInfo& info) {
@@ -81,23 +94,7 @@ static Napi::Value search_shared(const Napi::CallbackInfo& info) {
   if (shared == nullptr) return Napi::Number::New(env, -1);
   const std::shared_lock<std::shared_mutex> lock(shared->searching);
   const Graph* graph = shared->graph;
-  return graph == nullptr ? Napi::Number::New(env, -1) : search_from(info, 1, graph);
-}
-
-// addNodes(rows, threads, rowOf): adds rows as the next nodes, and writes which row became which, see `add_rows`.
-static Napi::Value add_nodes(const Napi::CallbackInfo& info, Graph* graph) {
-  const Napi::Env env = info.Env();
-  const bool typed = graph != nullptr && info.Length() == 3 && is_float32_array(info[0]) && info[1].IsNumber() &&
-                     is_uint32_array(info[2]);
-  const size_t count = typed ? size_of(info[0]) / dimensions_of(*graph) : 0;
-  const bool fits = typed && size_of(info[2]) >= count && graph->cur_element_count + count <= graph->max_elements_;
-  if (refuse(env, fits, "rows that the graph has room for, threads, and room for as many numbers")) return env.Null();
-  try {
-    add_rows(*graph, floats_of(info[0]), count, number_of(info[1]), integers_of(info[2]));
-  } catch (const std::exception& error) {
-    Napi::Error::New(env, std::string("Hnswlib Error: ") + error.what()).ThrowAsJavaScriptException();
-  }
-  return env.Undefined();
+  return graph == nullptr ? Napi::Number::New(env, -1) : search_from(info, 1, StillGraph(*graph));
 }
 
 // setNodes(first, rows): the rows become the vectors of the nodes from `first` on; links stay as they are.
@@ -129,6 +126,13 @@ static Napi::Value compare_nodes(const Napi::CallbackInfo& info, const Graph* gr
     graph->fstdistfunc_, graph->dist_func_param_, floats_of(info[0]), count,
     [&](size_t i) { return graph->getDataByInternalId(nodes[i]); }, rows, floats_of(info[2]));
   return env.Undefined();
+}
+
+// useHugePages(array): asks for huge pages for the memory of a new Float32Array, if it is large enough for some.
+static Napi::Value use_huge_pages_for(const Napi::CallbackInfo& info) {
+  if (refuse(info.Env(), info.Length() == 1 && is_float32_array(info[0]), "a Float32Array")) return info.Env().Null();
+  use_huge_pages(floats_of(info[0]), info[0].As<Napi::TypedArray>().ByteLength());
+  return info.Env().Undefined();
 }
 
 // compareRows(space, dimensions, queries, rows, distances): the distance of each query to each row, query by query.

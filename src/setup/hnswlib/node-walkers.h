@@ -38,12 +38,9 @@ class NodeWalkers : public Napi::ObjectWrap<NodeWalkers> {
   }
 
  private:
-  // Tells in the thread of JavaScript, unless that is about to end. Node-addon-api's own way would end the process then.
+  // Tells in the thread of JavaScript, unless that is about to end.
   static void call(napi_env env, napi_value tell, void*, void*) {
-    napi_value receiver, error;
-    if (env == nullptr || napi_get_undefined(env, &receiver) != napi_ok) return;
-    if (napi_call_function(env, receiver, tell, 0, nullptr, nullptr) != napi_pending_exception) return;
-    if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+    if (env != nullptr) call_back(env, tell);
   }
 
   // The threads end before what they tell does.

@@ -250,8 +250,8 @@ class Walkers {
     const Graph* graph = asked.shared->graph;
     if (graph == nullptr) return;
     const float* query = asked.query.data();
-    const std::vector<Hit> found = asked.all ? search(*graph, query, asked.k, asked.breadth, Everyone())
-                                             : search(*graph, query, asked.k, asked.breadth, asked.living);
+    const std::vector<Hit> found = asked.all ? search(StillGraph(*graph), query, asked.k, asked.breadth, Everyone())
+                                             : search(StillGraph(*graph), query, asked.k, asked.breadth, asked.living);
     // Into memory of the thread that asked, which frees it: threads that free each other's wait for each other.
     asked.hits.assign(found.begin(), found.end());
     asked.answered = true;

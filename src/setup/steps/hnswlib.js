@@ -13,14 +13,17 @@ const ADDITIONS = path.resolve(import.meta.dirname, "../hnswlib");
 const HEADERS = [
   "huge-pages.h",
   "rows-at-once.h",
+  "graph-view.h",
   "graph-search.h",
   "graph-build.h",
+  "graph-growth.h",
   "shared-graph.h",
   "spin-lock.h",
   "asked-search.h",
   "comparison.h",
   "walkers.h",
   "node-methods.h",
+  "node-growth.h",
   "node-walkers.h",
 ].map((name) => path.join(ADDITIONS, name));
 const PATCHES = [
