@@ -6,9 +6,13 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 namespace attune {
+
+// What is added to the priority number of threads that add: who asks and who writes goes first.
+constexpr int LATER = 5;
 
 // The graph has room, and stays what and where it is until `wait` has returned; what belongs to JavaScript is touched by its thread alone.
 class Batch {
@@ -31,7 +35,11 @@ class Batch {
       tell();
     };
     try {
-      thread_ = std::thread(work);
+      thread_ = std::thread([work] {
+        // On Linux, where this is built, a thread has a priority of its own, which those that it starts inherit.
+        [[maybe_unused]] const int priority = nice(LATER);
+        work();
+      });
     } catch (const std::system_error&) {
       work();
     }
