@@ -22,7 +22,7 @@ const BUSY_REBUILD_SHARE = 0.6;
 /** Rows read and taken in at once: of 512 numbers about half a millisecond. */
 const ROWS_APPLIED = 256;
 /** The most rows of a thread that are on their way into a graph. */
-const MOST_ROWS_PER_THREAD = 128;
+const MOST_ROWS_PER_THREAD = 512;
 /** Until it is known, milliseconds that a thread takes for a row. */
 const FIRST_ROW_MS = 0.5;
 /** How often a scan is made again because rows changed under it; then its answer goes out without them. */
