@@ -11,15 +11,15 @@ import {
 } from "./hnsw-messages.js";
 import { SearchTasks } from "./search-tasks.js";
 
-/** A turn's time for searches. Between turns messages are taken in. */
+/** A turn's time for searches, and for building that has to be waited for. Between turns messages are taken in. */
 const TURN_MS = 2;
 /**
  * How long rows are on their way into the graph together. Threads begin anew each time, which may take them a millisecond: with .5 ms
  * 10,000 x 512 took two threads 3.5 s, with 4 ms 1.3 s.
  */
 const BATCH_MS = 16;
-/** The same while searches come that have to wait for it. */
-const BUSY_BATCH_MS = 0.5;
+/** A turn's time for building that has to be waited for while searches come. */
+const BUSY_BUILD_MS = 0.5;
 /**
  * Without a search for so long nobody waits for the rows; and without a write too, several threads build: whoever asks for nothing does not want the
  * other cores.
@@ -36,7 +36,7 @@ interface Watcher {
   total: number;
 }
 
-/** The loop of the worker thread: a slice of searching, a slice of building, and a look at the messages between. */
+/** The loop of the worker thread: a slice of searching, rows sent to the graph, and a look at the messages between. */
 class HnswWorker {
   readonly #port: MessagePort;
   readonly #engine: HnswEngine;
@@ -157,8 +157,8 @@ class HnswWorker {
 
   #build(now: number): void {
     const threads = now - Math.max(this.#lastSearch, this.#lastWrite) > QUIET_MS ? this.#builders : 1;
-    const isWaitedFor = !this.#engine.buildsAside && now - this.#lastSearch <= QUIET_MS;
-    this.#engine.build(threads, isWaitedFor ? BUSY_BATCH_MS : BATCH_MS);
+    const turnMs = now - this.#lastSearch > QUIET_MS ? TURN_MS : BUSY_BUILD_MS;
+    this.#engine.build(threads, this.#engine.buildsAside ? BATCH_MS : turnMs);
   }
 
   /** Whether others want the processors more, while what waits for the graph keeps nobody waiting. */

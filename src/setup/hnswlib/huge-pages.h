@@ -23,39 +23,27 @@ class HugeBlocks {
     void* const block = reserve(length);
     if (block == nullptr) return nullptr;
     madvise(block, length, MADV_HUGEPAGE);
-    const std::lock_guard<std::mutex> lock(guard_);
-    lengths_[block] = length;
-    return block;
+    return note(block, length);
   }
 
   // Null when there is no memory; then the block is where it was.
   void* resize(void* block, size_t size) {
     const size_t before = length_of(block), length = whole_pages(size);
-    if (mremap(block, before, length, 0) == MAP_FAILED) {
-      void* const place = reserve(length);
-      if (place == nullptr) return nullptr;
-      if (mremap(block, before, length, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED) {
-        munmap(place, length);
-        return nullptr;
-      }
-      const std::lock_guard<std::mutex> lock(guard_);
-      lengths_.erase(block);
-      block = place;
-    }
-    const std::lock_guard<std::mutex> lock(guard_);
-    lengths_[block] = length;
-    return block;
+    if (mremap(block, before, length, 0) != MAP_FAILED) return note(block, length);
+    void* const place = reserve(length);
+    if (place == nullptr) return nullptr;
+    forget(block);
+    if (mremap(block, before, length, MREMAP_MAYMOVE | MREMAP_FIXED, place) != MAP_FAILED) return note(place, length);
+    note(block, before);
+    munmap(place, length);
+    return nullptr;
   }
 
   // False when it is none of these.
   bool release(void* block) {
     const size_t length = length_of(block);
     if (length == 0) return false;
-    {
-      // Before others may be given the same place.
-      const std::lock_guard<std::mutex> lock(guard_);
-      lengths_.erase(block);
-    }
+    forget(block);
     munmap(block, length);
     return true;
   }
@@ -74,6 +62,18 @@ class HugeBlocks {
     if (before > 0) munmap(start, before);
     if (before < HUGE_PAGE) munmap(start + before + length, HUGE_PAGE - before);
     return start + before;
+  }
+
+  void* note(void* block, size_t length) {
+    const std::lock_guard<std::mutex> lock(guard_);
+    lengths_[block] = length;
+    return block;
+  }
+
+  // To be called before its memory is given back: from then on another thread may be given the same place, and note that.
+  void forget(void* block) {
+    const std::lock_guard<std::mutex> lock(guard_);
+    lengths_.erase(block);
   }
 
   // 0 when it is none of these.
