@@ -167,25 +167,26 @@ describe("walkers", { skip: native === undefined ? "there are none here" : false
   it("answer nothing of a graph that is no longer shared, and refuse the next search of it", () => {
     const graph = graphOf("l2", Array.from({ length: 200 }, randomVector));
     const { walkers, take } = walkersOf(1, () => {});
-    const number = graph.share();
     const query = randomVector();
-    // The first keeps the thread busy while the graph changes, so what comes behind it finds none.
-    const asked = Array.from({ length: 20_000 }, (_, id) =>
-      walkers.ask(id, number, query, 1, 200, 0, undefined, undefined, undefined),
-    );
-    assert.ok(asked.every(Boolean));
-    graph.addPoint(randomVector(), 200);
-    assert.equal(walkers.ask(20_000, number, query, 1, 200, 0, undefined, undefined, undefined), false);
-    const answers: Answer[] = [];
-    while (answers.length < asked.length) {
-      walkers.wait(60_000_000);
-      answers.push(...take());
+    // The thread may be done with all before the graph changes, on a machine that is busy: then once more.
+    let missed = false;
+    for (let round = 0; round < 50 && !missed; round++) {
+      const number = graph.share();
+      const asked = Array.from({ length: 20_000 }, (_, id) =>
+        walkers.ask(id, number, query, 1, 1000, 0, undefined, undefined, undefined),
+      );
+      assert.ok(asked.every(Boolean));
+      graph.addPoint(randomVector(), 200 + round);
+      assert.equal(walkers.ask(20_000, number, query, 1, 1000, 0, undefined, undefined, undefined), false);
+      const answers: Answer[] = [];
+      while (answers.length < asked.length) {
+        walkers.wait(60_000_000);
+        answers.push(...take());
+      }
+      for (const { nodes } of answers) assert.ok(nodes === undefined || nodes.length === 1);
+      missed = answers.some(({ nodes }) => nodes === undefined);
     }
-    assert.ok(
-      answers.some(({ nodes }) => nodes === undefined),
-      "every search was over before the graph changed",
-    );
-    for (const { nodes } of answers) assert.ok(nodes === undefined || nodes.length === 1);
+    assert.ok(missed, "every search was over before the graph changed");
   });
 
   it("refuse what does not fit", () => {
