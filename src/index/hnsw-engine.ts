@@ -1,10 +1,10 @@
 import { freeArray, metricOf, type SearchHits, TopK, tiesAscend } from "../vector/index.js";
 import { Bitmap } from "./bitmap.js";
 import { carryGraph } from "./carry/carry-graph.js";
-import { ExactScan } from "./exact-scan.js";
 import { HnswGraph, hnswDistance } from "./hnsw-graph.js";
 import type { EngineOptions, SearchRequest } from "./hnsw-messages.js";
 import { hasNativeSearch, hnswlib } from "./hnswlib.js";
+import { JoinedScans } from "./joined-scans.js";
 import { LabelQueue } from "./label-queue.js";
 import { isNearTie } from "./near-tie.js";
 import { PendingRows } from "./pending-rows.js";
@@ -25,8 +25,6 @@ const ROWS_APPLIED = 256;
 const MOST_ROWS_PER_THREAD = 512;
 /** Until it is known, milliseconds that a thread takes for a row. */
 const FIRST_ROW_MS = 0.5;
-/** How often a scan is made again because rows changed under it; then its answer goes out without them. */
-const MAX_RESCANS = 3;
 
 interface Mutation {
   kind: "add" | "remove";
@@ -36,15 +34,11 @@ interface Mutation {
   settle(error?: unknown): void;
 }
 
-/** A scan that searches may still join: of the same labels, with nothing changed since. */
-interface OpenScan {
-  scan: ExactScan;
-  of: ScanTarget;
-  allow: Bitmap | undefined;
-  change: number;
+/** Rows on their way into a graph. */
+interface Batch {
+  graph: HnswGraph;
+  arrived: Promise<void>;
 }
-
-type ScanTarget = "live" | "backlog";
 
 interface Rebuild {
   graph: HnswGraph;
@@ -70,14 +64,9 @@ export class HnswEngine {
   #backlog: LabelQueue;
   #rebuild: Rebuild | undefined;
   #mutations: Mutation[] = [];
-  readonly #scannedRows: GraphRows;
-  readonly #scans = new Set<ExactScan>();
-  #openScans: OpenScan[] = [];
-  /** How many labels were added or removed. */
-  #changes = 0;
+  readonly #scans: JoinedScans;
   #writing: Promise<void> | undefined;
-  /** Rows on their way into a graph. */
-  #batch: Promise<void> | undefined;
+  #batch: Batch | undefined;
   #batches = 0;
   #rowMs = FIRST_ROW_MS;
   #closed = false;
@@ -95,7 +84,7 @@ export class HnswEngine {
     const space = metricOf(options.metric);
     const { dimensions } = options.rows;
     this.#rows = new RowFile(options.rows, space);
-    this.#scannedRows = new GraphRows(() => this.#graph, this.#rows);
+    this.#scans = new JoinedScans(new GraphRows(() => this.#graph, this.#rows));
     this.#nativeDistance = hnswDistance(space, dimensions);
     this.#pending = new PendingRows(dimensions, space);
     this.#entering = new PendingRows(dimensions, space);
@@ -172,9 +161,12 @@ export class HnswEngine {
     };
   }
 
-  /** The graph for other threads to search, when it holds all that is live and nothing waits to change it; undefined otherwise. */
+  /**
+   * The graph for other threads to search, when it holds all that is live and nothing waits to change it; undefined otherwise. (A rebuild
+   * leaves it alone until its end.)
+   */
   share(): SharedGraph | undefined {
-    const isIdle = this.#mutations.length === 0 && this.#batch === undefined && this.#rebuild === undefined;
+    const isIdle = this.#mutations.length === 0 && this.#batch?.graph !== this.#graph;
     const resting = !this.#closed && this.lag === 0 && isIdle;
     return resting ? this.#graph.share() : undefined;
   }
@@ -224,7 +216,7 @@ export class HnswEngine {
   /** Saves the graph as of `sequence`, unless it is provisional; building waits meanwhile, searches and mutations do not. */
   async snapshot(sequence: number): Promise<void> {
     while (this.#writing !== undefined || this.#batch !== undefined)
-      await (this.#batch ?? this.#writing?.catch(() => {}));
+      await (this.#batch?.arrived ?? this.#writing?.catch(() => {}));
     const { snapshotDirectory } = this.#options;
     if (snapshotDirectory === undefined || this.#provisional || this.#closed) return;
     this.#writing = writeSnapshot(snapshotDirectory, this.#graph, sequence, this.#options);
@@ -238,7 +230,7 @@ export class HnswEngine {
   /** Waits for rows on their way and for a snapshot being written (hnswlib's thread reads the graph), and closes the row file. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#batch;
+    await this.#batch?.arrived;
     await this.#writing?.catch(() => {});
     this.#rows.close();
   }
@@ -255,10 +247,11 @@ export class HnswEngine {
     const breadth = Math.max(request.efSearch ?? this.#efSearch, k);
     const { exact = false } = request;
     const shape = { dimensions, matches, live: this.#liveCount, breadth, filtered: allow !== undefined, exact };
-    if (planSearch(shape, this.#costs).compares) return yield* this.#scan("live", allow, queries, k);
+    if (planSearch(shape, this.#costs).compares) return yield* this.#scans.search(this.#live, allow, queries, k);
 
     // The backlog first: what moves from it into the graph meanwhile is found twice, never not at all.
-    const early = this.#backlog.count === 0 ? undefined : yield* this.#scan("backlog", allow, queries, k);
+    const backlog = this.#backlog.count > 0 ? this.#backlog.labels : undefined;
+    const early = backlog && (yield* this.#scans.search(backlog, allow, queries, k));
     const hits: SearchHits[] = [];
     for (let i = 0; i < count; i++) {
       const query = queries.subarray(i * dimensions, (i + 1) * dimensions);
@@ -282,45 +275,9 @@ export class HnswEngine {
     for (const [position, i] of short.entries()) {
       again.set(queries.subarray(i * dimensions, (i + 1) * dimensions), position * dimensions);
     }
-    const complete = yield* this.#scan("live", allow, again, k);
+    const complete = yield* this.#scans.search(this.#live, allow, again, k);
     for (const [position, i] of short.entries()) hits[i] = complete[position] as SearchHits;
     return hits;
-  }
-
-  /** Compares with every allowed row of the live ones or the backlog, together with the searches that want the same at this moment. */
-  *#scan(
-    of: ScanTarget,
-    allow: Bitmap | undefined,
-    queries: Float32Array,
-    k: number,
-  ): Generator<undefined, SearchHits[]> {
-    for (let attempt = 0; ; attempt++) {
-      const scan = this.#scanToJoin(of, allow);
-      const share = scan.join(queries, k);
-      yield;
-      try {
-        while (!scan.step()) yield;
-      } finally {
-        this.#scans.delete(scan);
-      }
-      const { hits, disturbed } = scan.finish(share);
-      if (!disturbed || attempt === MAX_RESCANS) return hits;
-    }
-  }
-
-  #scanToJoin(of: ScanTarget, allow: Bitmap | undefined): ExactScan {
-    const isSame = (open: OpenScan) =>
-      open.of === of &&
-      open.change === this.#changes &&
-      (allow === undefined || open.allow === undefined ? open.allow === allow : open.allow.equals(allow));
-    this.#openScans = this.#openScans.filter(({ scan }) => !scan.begun);
-    const open = this.#openScans.find(isSame);
-    if (open !== undefined) return open.scan;
-    const labels = of === "live" ? this.#live : this.#backlog.labels;
-    const scan = new ExactScan(this.#scannedRows, allow === undefined ? labels.clone() : allow.clone().and(labels));
-    this.#scans.add(scan);
-    this.#openScans.push({ scan, of, allow, change: this.#changes });
-    return scan;
   }
 
   #searchGraph(query: Float32Array, k: number, breadth: number, allow?: Bitmap, early?: SearchHits): SearchHits {
@@ -356,12 +313,13 @@ export class HnswEngine {
 
   #send(graph: HnswGraph, { labels, rows }: { labels: number[]; rows: Float32Array }, threads: number): void {
     const started = performance.now();
-    this.#batch = graph.addAll(labels, rows, threads).then(() => {
+    const arrived = graph.addAll(labels, rows, threads).then(() => {
       this.#rowMs = ((performance.now() - started) * threads) / labels.length;
       this.#entering.clear();
       this.#batch = undefined;
       this.onBuilt();
     });
+    this.#batch = { graph, arrived };
   }
 
   #finishRebuild(rebuild: Rebuild): void {
@@ -406,13 +364,13 @@ export class HnswEngine {
     const labels = mutation.labels.subarray(mutation.done, mutation.done + Math.min(this.#room, ROWS_APPLIED));
     const rows = this.#rows.read(labels);
     labels.forEach((label, i) => {
-      this.#changes++;
       this.#forget(label);
       this.#pending.set(label, this.#rowOf(rows, i));
       this.#rebuild?.todo.set(label);
       this.#live.set(label);
       this.#liveCount++;
     });
+    this.#scans.added();
     freeArray(rows);
     mutation.done += labels.length;
     return mutation.done === mutation.labels.length;
@@ -426,8 +384,7 @@ export class HnswEngine {
   /** Takes a label out of wherever it is. */
   #forget(label: number): void {
     if (!this.#live.has(label)) return;
-    this.#changes++;
-    for (const scan of this.#scans) scan.touch(label);
+    this.#scans.removed(label);
     this.#live.clear(label);
     this.#liveCount--;
     this.#graph.remove(label);

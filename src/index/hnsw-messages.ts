@@ -79,9 +79,9 @@ export interface Calls {
 
 export type CallMessage = { [T in keyof Calls]: { type: T; id: number } & Calls[T]["arguments"] }[keyof Calls];
 
-/** Whether the graph may be another after a call of this kind. */
+/** Whether a call of this kind changes the graph at once. (One that was rebuilt takes the place of the other later, which is then no longer shared.) */
 export function changesGraph(type: keyof Calls): boolean {
-  return type === "add" || type === "remove" || type === "rebuild";
+  return type === "add" || type === "remove";
 }
 
 export type ToWorker = SearchesMessage | { type: "setEfSearch"; efSearch: number } | { type: "close" } | CallMessage;
