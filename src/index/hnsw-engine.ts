@@ -73,8 +73,8 @@ export class HnswEngine {
   readonly #costs = hasNativeSearch(hnswlib) ? NATIVE_COSTS : STOCK_COSTS;
   readonly #nativeDistance: (a: Float32Array, b: Float32Array) => number;
   #efSearch: number;
-  /** Called when rows have arrived in a graph. */
-  onBuilt: () => void = () => {};
+  /** Called when rows have arrived in a graph, with how long they took. */
+  onBuilt: (milliseconds: number) => void = () => {};
   /** Called with what a finished rebuild did. */
   onRebuilt: (result: RebuildResult) => void = () => {};
 
@@ -314,10 +314,11 @@ export class HnswEngine {
   #send(graph: HnswGraph, { labels, rows }: { labels: number[]; rows: Float32Array }, threads: number): void {
     const started = performance.now();
     const arrived = graph.addAll(labels, rows, threads).then(() => {
-      this.#rowMs = ((performance.now() - started) * threads) / labels.length;
+      const milliseconds = performance.now() - started;
+      this.#rowMs = (milliseconds * threads) / labels.length;
       this.#entering.clear();
       this.#batch = undefined;
-      this.onBuilt();
+      this.onBuilt(milliseconds);
     });
     this.#batch = { graph, arrived };
   }

@@ -83,6 +83,7 @@ export async function openHnswThread(options: HnswIndexOptions): Promise<VectorI
     niceness: 0,
     fresh: false,
     searchHere: true,
+    searching: OpenSearches.everywhere,
     ...plain,
   };
   const index = new HnswIndex(engine, log, onCompacted);

@@ -35,6 +35,8 @@ export interface EngineOptions extends IndexOptions {
   niceness: number;
   /** Above 0, in shared memory, while others want the processors more. */
   busy?: Int32Array;
+  /** How many searches are under way in the process, in shared memory. */
+  searching: Int32Array;
   carry?: CarriedIndex;
   fresh: boolean;
   /** Whether short searches are walks on the calling thread, while nothing changes the graph. */

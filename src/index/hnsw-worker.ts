@@ -1,5 +1,6 @@
-import { availableParallelism, constants, setPriority } from "node:os";
+import { constants, setPriority } from "node:os";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { BuildPace, type WaitingRows } from "./build-pace.js";
 import { HnswEngine } from "./hnsw-engine.js";
 import {
   type CallMessage,
@@ -11,24 +12,9 @@ import {
 } from "./hnsw-messages.js";
 import { SearchTasks } from "./search-tasks.js";
 
-/** A turn's time for searches, and for building that has to be waited for. Between turns messages are taken in. */
+/** A turn's time for searches. Between turns messages are taken in. */
 const TURN_MS = 2;
-/**
- * How long rows are on their way into the graph together. Threads begin anew each time, which may take them a millisecond: with .5 ms
- * 10,000 x 512 took two threads 3.5 s, with 4 ms 1.3 s.
- */
-const BATCH_MS = 16;
-/** A turn's time for building that has to be waited for while searches come. */
-const BUSY_BUILD_MS = 0.5;
-/**
- * Without a search for so long nobody waits for the rows; and without a write too, several threads build: whoever asks for nothing does not want the
- * other cores.
- */
-const QUIET_MS = 50;
-const MAX_BUILDERS = 4;
 const PROGRESS_EVERY_MS = 100;
-/** How often a worker whose building waits for others looks whether they are done. */
-const LOOK_EVERY_MS = 20;
 
 interface Watcher {
   id: number;
@@ -43,10 +29,7 @@ class HnswWorker {
   #drains: Watcher[] = [];
   #rebuilds: Watcher[] = [];
   #lastProgress = 0;
-  #lastSearch = 0;
-  #lastWrite = 0;
-  readonly #builders: number;
-  readonly #busy: Int32Array | undefined;
+  readonly #pace: BuildPace;
   #look: NodeJS.Timeout | undefined;
   readonly #searches: SearchTasks;
   /** The last call that may change the graph, and whether the other thread was told of the graph as it is since. */
@@ -61,12 +44,13 @@ class HnswWorker {
     if (process.platform === "linux" && options.niceness !== 0) {
       setPriority(0, Math.min(options.niceness, constants.priority.PRIORITY_LOW));
     }
-    // An index of lower priority is built beside another, which is asked.
-    this.#builders = options.niceness > 0 ? 1 : Math.min(MAX_BUILDERS, availableParallelism());
-    this.#busy = options.busy;
+    this.#pace = new BuildPace(options);
     this.#engine = new HnswEngine(options, (message) => this.#post({ type: "log", message }));
     this.#searches = new SearchTasks(this.#engine, (message) => this.#post(message));
-    this.#engine.onBuilt = () => this.#schedule();
+    this.#engine.onBuilt = (milliseconds) => {
+      this.#pace.built(performance.now(), milliseconds);
+      this.#schedule();
+    };
     this.#engine.onRebuilt = (result) => {
       for (const { id } of this.#rebuilds) this.#post({ type: "done", id, result });
       this.#rebuilds = [];
@@ -83,7 +67,7 @@ class HnswWorker {
     // Searches count when they are run, and a look at the status is no request.
     // Who writes faster than the graph grows is helped by a graph that grows faster.
     const isWrite = message.type === "add" || message.type === "remove";
-    if (isWrite && !this.#engine.isFarBehind) this.#lastWrite = performance.now();
+    if (isWrite && !this.#engine.isFarBehind) this.#pace.wrote(performance.now());
     switch (message.type) {
       case "search":
         this.#searches.take(message);
@@ -142,37 +126,33 @@ class HnswWorker {
   #turn(): void {
     this.#scheduled = false;
     if (this.#closing) return;
-    if (!this.#searches.areDone) this.#lastSearch = performance.now();
+    if (!this.#searches.areDone) this.#pace.searched(performance.now());
     this.#searches.run(performance.now() + TURN_MS);
     const now = performance.now();
-    const isPatient = this.#isPatient(now);
-    if (isPatient) this.#engine.apply();
-    else this.#build(now);
+    const pause = this.#pace.pauseMs(now, this.#waitingRows());
+    if (pause > 0) this.#engine.apply();
+    else this.#engine.build(this.#pace.threads(now), this.#pace.milliseconds(now, this.#engine.buildsAside));
     this.#tellWatchers();
     if (!this.#searches.areDone || this.#engine.canApply) this.#schedule();
     else if (!this.#engine.hasWork) this.#tellOfRest();
-    else if (isPatient) this.#lookSoon();
+    else if (pause > 0) this.#lookAfter(pause);
     else this.#schedule();
   }
 
-  #build(now: number): void {
-    const threads = now - Math.max(this.#lastSearch, this.#lastWrite) > QUIET_MS ? this.#builders : 1;
-    const turnMs = now - this.#lastSearch > QUIET_MS ? TURN_MS : BUSY_BUILD_MS;
-    this.#engine.build(threads, this.#engine.buildsAside ? BATCH_MS : turnMs);
+  #waitingRows(): WaitingRows {
+    const { rebuilding, lag, isFarBehind } = this.#engine;
+    return {
+      areWanted: this.#drains.length > 0 || this.#rebuilds.length > 0 || rebuilding !== undefined,
+      areFarBehind: isFarBehind,
+      areForLater: rebuilding !== undefined && lag === 0,
+    };
   }
 
-  /** Whether others want the processors more, while what waits for the graph keeps nobody waiting. */
-  #isPatient(now: number): boolean {
-    const areBusy = this.#busy !== undefined && Atomics.load(this.#busy, 0) > 0;
-    const isWanted = this.#drains.length > 0 || this.#rebuilds.length > 0 || this.#engine.rebuilding !== undefined;
-    return areBusy && !isWanted && !this.#engine.isFarBehind && now - this.#lastSearch > QUIET_MS;
-  }
-
-  #lookSoon(): void {
+  #lookAfter(ms: number): void {
     this.#look ??= setTimeout(() => {
       this.#look = undefined;
       this.#schedule();
-    }, LOOK_EVERY_MS);
+    }, ms);
   }
 
   #tellOfRest(): void {
