@@ -35,7 +35,7 @@ export interface EngineOptions extends IndexOptions {
   niceness: number;
   /** Above 0, in shared memory, while others want the processors more. */
   busy?: Int32Array;
-  /** How many searches are under way in the process, in shared memory. */
+  /** Above 0, in shared memory, while searches are under way in any index. */
   searching: Int32Array;
   carry?: CarriedIndex;
   fresh: boolean;

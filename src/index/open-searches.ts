@@ -1,6 +1,6 @@
 /** The searches of an index that are not answered yet. */
 export class OpenSearches {
-  /** How many are under way in all indexes of this process: one number, in shared memory. */
+  /** How many are under way in all indexes that this thread of JavaScript has opened (more than 0 is what counts): one number, in shared memory. */
   static readonly everywhere = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   readonly #open = new Set<Promise<unknown>>();
 
