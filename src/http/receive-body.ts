@@ -3,8 +3,7 @@ import { Socket } from "node:net";
 import { errorCodes } from "fastify";
 import { slices } from "../collection/index.js";
 import { AttuneError } from "../errors/index.js";
-import { freeArray } from "../vector/index.js";
-import { bodyMemory } from "./body-memory.js";
+import { freeArray, keptMemory } from "../vector/index.js";
 
 /** Memory for a body of unknown length at first. */
 const FIRST_BYTES = 64 * 1024;
@@ -25,7 +24,7 @@ export async function receiveBody<T>(stream: IncomingMessage, limit: number, rea
   const declared = stream.headers["content-length"];
   const expected = declared === undefined ? FIRST_BYTES : Number(declared);
   if (expected > limit) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE();
-  let memory = bodyMemory.take(expected);
+  let memory = keptMemory.takeBytes(expected);
   let length = 0;
   try {
     for await (const chunk of chunksOf(stream)) {
@@ -39,7 +38,7 @@ export async function receiveBody<T>(stream: IncomingMessage, limit: number, rea
     while (slices.over) await slices.next();
     return reader.end(memory.subarray(0, length));
   } finally {
-    bodyMemory.giveBack(memory);
+    keptMemory.giveBack(memory);
   }
 }
 
@@ -52,9 +51,9 @@ async function* chunksOf(stream: IncomingMessage): AsyncGenerator<Buffer> {
   }
 }
 
-function grown(memory: Buffer, bytes: number): Buffer {
-  const larger = bodyMemory.take(Math.max(bytes, 2 * memory.length));
+function grown(memory: Buffer<ArrayBuffer>, bytes: number): Buffer<ArrayBuffer> {
+  const larger = keptMemory.takeBytes(Math.max(bytes, 2 * memory.length));
   memory.copy(larger);
-  bodyMemory.giveBack(memory);
+  keptMemory.giveBack(memory);
   return larger;
 }

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from "fastify";
-import { freeArray, viewFloat32 } from "../vector/index.js";
+import { keptMemory, viewFloat32 } from "../vector/index.js";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -15,18 +15,17 @@ const BLOCK_NUMBERS = 1 << 16;
 export class VectorBlocks {
   #block = new Float32Array(0);
   #used = 0;
-  readonly #toFree: Float32Array[] = [];
+  readonly #toGiveBack: Float32Array<ArrayBuffer>[] = [];
 
   /** @param freed whether somebody will say when all vectors are done with */
   constructor(private readonly freed: boolean) {}
 
-  /** A vector of zeros. */
+  /** A vector, with whatever is in it. */
   take(numbers: number): Float32Array {
     if (this.#used + numbers > this.#block.length) {
       // A body of a few vectors takes little.
-      this.#block = new Float32Array(Math.max(numbers, Math.min(2 * this.#block.length, BLOCK_NUMBERS)));
+      this.#block = this.#newBlock(Math.max(numbers, Math.min(2 * this.#block.length, BLOCK_NUMBERS)));
       this.#used = 0;
-      if (this.freed) this.#toFree.push(this.#block);
     }
     this.#used += numbers;
     return this.#block.subarray(this.#used - numbers, this.#used);
@@ -42,7 +41,14 @@ export class VectorBlocks {
 
   /** Gives the memory back: the vectors are empty afterwards. */
   free(): void {
-    for (const block of this.#toFree.splice(0)) freeArray(block);
+    for (const block of this.#toGiveBack.splice(0)) keptMemory.giveBack(block);
+  }
+
+  #newBlock(numbers: number): Float32Array<ArrayBuffer> {
+    if (!this.freed) return new Float32Array(numbers);
+    const block = keptMemory.takeFloats(numbers);
+    this.#toGiveBack.push(block);
+    return block;
   }
 }
 

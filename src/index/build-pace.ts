@@ -15,6 +15,14 @@ const BUSY_TURN_MS = 0.5;
  */
 const QUIET_MS = 50;
 const MAX_THREADS = 4;
+/** Without a search for so long as many rows may wait as there is room for. */
+const UNSEARCHED_MS = 1000;
+/**
+ * Until then so many bytes of rows, which each search compares with (2,048 x 512: .4 ms beside a build, four times as many 1.4 ms), but no fewer rows than
+ * the threads that build need, not to wait for writers.
+ */
+const SEARCHED_BYTES = 4 * 1024 * 1024;
+const SEARCHED_ROWS = 512;
 /** How often it is looked whether those who want the processors more are done. */
 const LOOK_EVERY_MS = 20;
 /** The longest rest between rows for a graph that nobody waits for, while searches are under way. */
@@ -30,20 +38,28 @@ export interface WaitingRows {
   areForLater: boolean;
 }
 
-/** When rows are built into an index's graph, by how many threads, and how many at a time: what can wait gives way to who searches, writes or embeds. */
+/**
+ * When rows are built into an index's graph, by how many threads, how many at a time, and how many may wait: what can wait gives way to who searches, writes
+ * or embeds.
+ */
 export class BuildPace {
   readonly #isBackground: boolean;
   readonly #most: number;
+  readonly #maxPending: number;
+  readonly #rowBytes: number;
   readonly #busy: Int32Array | undefined;
   readonly #searching: Int32Array;
-  #lastSearch = 0;
-  #lastWrite = 0;
+  #lastSearch = Number.NEGATIVE_INFINITY;
+  #lastWrite = Number.NEGATIVE_INFINITY;
   #restsUntil = 0;
 
-  constructor({ niceness, busy, searching }: Pick<EngineOptions, "niceness" | "busy" | "searching">) {
+  constructor(options: Pick<EngineOptions, "niceness" | "busy" | "searching" | "maxPending" | "rows">) {
+    const { niceness, busy, searching, maxPending, rows } = options;
     // An index of lower priority is built beside another, which is asked.
     this.#isBackground = niceness > 0;
     this.#most = this.#isBackground ? 1 : Math.min(MAX_THREADS, availableParallelism());
+    this.#maxPending = maxPending;
+    this.#rowBytes = rows.dimensions * Float32Array.BYTES_PER_ELEMENT;
     this.#busy = busy;
     this.#searching = searching;
   }
@@ -67,6 +83,13 @@ export class BuildPace {
   pauseMs(now: number, rows: WaitingRows): number {
     if (this.#isPatient(now, rows)) return LOOK_EVERY_MS;
     return this.#isDisturbing(rows) ? Math.max(0, this.#restsUntil - now) : 0;
+  }
+
+  /** How many rows may wait before writers do. */
+  mostWaiting(now: number): number {
+    if (now - this.#lastSearch > UNSEARCHED_MS) return this.#maxPending;
+    const most = Math.max(SEARCHED_ROWS, Math.floor(SEARCHED_BYTES / this.#rowBytes));
+    return Math.min(this.#maxPending, most);
   }
 
   threads(now: number): number {

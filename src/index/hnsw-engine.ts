@@ -1,4 +1,4 @@
-import { freeArray, metricOf, type SearchHits, TopK, tiesAscend } from "../vector/index.js";
+import { keptMemory, metricOf, type SearchHits, TopK, tiesAscend } from "../vector/index.js";
 import { Bitmap } from "./bitmap.js";
 import { carryGraph } from "./carry/carry-graph.js";
 import { HnswGraph, hnswDistance } from "./hnsw-graph.js";
@@ -73,6 +73,8 @@ export class HnswEngine {
   readonly #costs = hasNativeSearch(hnswlib) ? NATIVE_COSTS : STOCK_COSTS;
   readonly #nativeDistance: (a: Float32Array, b: Float32Array) => number;
   #efSearch: number;
+  /** How many rows may wait in memory before writers wait too; `maxPending` at most. */
+  mostWaiting: number;
   /** Called when rows have arrived in a graph, with how long they took. */
   onBuilt: (milliseconds: number) => void = () => {};
   /** Called with what a finished rebuild did. */
@@ -81,13 +83,14 @@ export class HnswEngine {
   constructor(options: EngineOptions, log: (message: string) => void) {
     this.#options = options;
     this.#efSearch = options.parameters.efSearch;
+    this.mostWaiting = options.maxPending;
     const space = metricOf(options.metric);
     const { dimensions } = options.rows;
     this.#rows = new RowFile(options.rows, space);
     this.#scans = new JoinedScans(new GraphRows(() => this.#graph, this.#rows));
     this.#nativeDistance = hnswDistance(space, dimensions);
-    this.#pending = new PendingRows(dimensions, space);
-    this.#entering = new PendingRows(dimensions, space);
+    this.#pending = new PendingRows(dimensions, space, options.maxPending);
+    this.#entering = new PendingRows(dimensions, space, MOST_ROWS_PER_THREAD);
     const { labels, sequences } = options.live;
     for (const label of labels) this.#live.set(label);
     this.#liveCount = this.#live.count();
@@ -118,7 +121,7 @@ export class HnswEngine {
 
   /** Whether so many rows wait for the graph that writers soon wait for it too. */
   get isFarBehind(): boolean {
-    return this.lag > this.#options.maxPending / 2;
+    return this.lag > this.mostWaiting / 2;
   }
 
   /** Whether `build` has something to do now. */
@@ -138,7 +141,7 @@ export class HnswEngine {
 
   /** How many more rows may wait in memory. */
   get #room(): number {
-    return Math.max(0, this.#options.maxPending - this.#pending.size - this.#entering.size);
+    return Math.max(0, this.mostWaiting - this.#pending.size - this.#entering.size);
   }
 
   get #canBuild(): boolean {
@@ -363,7 +366,8 @@ export class HnswEngine {
   /** Takes some rows, if there is room; true when the mutation is complete. */
   #applyAdd(mutation: Mutation): boolean {
     const labels = mutation.labels.subarray(mutation.done, mutation.done + Math.min(this.#room, ROWS_APPLIED));
-    const rows = this.#rows.read(labels);
+    const memory = keptMemory.takeFloats(labels.length * this.#rows.dimensions);
+    const rows = this.#rows.read(labels, memory);
     labels.forEach((label, i) => {
       this.#forget(label);
       this.#pending.set(label, this.#rowOf(rows, i));
@@ -372,7 +376,7 @@ export class HnswEngine {
       this.#liveCount++;
     });
     this.#scans.added();
-    freeArray(rows);
+    keptMemory.giveBack(memory);
     mutation.done += labels.length;
     return mutation.done === mutation.labels.length;
   }

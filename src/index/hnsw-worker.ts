@@ -129,6 +129,7 @@ class HnswWorker {
     if (!this.#searches.areDone) this.#pace.searched(performance.now());
     this.#searches.run(performance.now() + TURN_MS);
     const now = performance.now();
+    this.#engine.mostWaiting = this.#pace.mostWaiting(now);
     const pause = this.#pace.pauseMs(now, this.#waitingRows());
     if (pause > 0) this.#engine.apply();
     else this.#engine.build(this.#pace.threads(now), this.#pace.milliseconds(now, this.#engine.buildsAside));

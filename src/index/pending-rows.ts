@@ -1,4 +1,4 @@
-import { freeArray, type MetricSpace, type TopK } from "../vector/index.js";
+import { keptMemory, type MetricSpace, type TopK } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
 import { hasNativeSearch, hnswlib } from "./hnswlib.js";
 import { RowDistances } from "./row-distances.js";
@@ -11,18 +11,21 @@ const FEWEST_SLOTS = 16;
  */
 export class PendingRows {
   readonly #dimensions: number;
+  readonly #most: number;
   readonly #distances: RowDistances;
-  /** Each label's place: places count on for ever, and the slot of a place is what is left of it when divided by the number of slots. */
+  /** Each label's place: places count on while there are any, and the slot of a place is what is left of it when divided by the number of slots. */
   readonly #placeOf = new Map<number, number>();
   /** Places from `#first` to `#end` (exclusive) are taken. */
   #first = 0;
   #end = 0;
   #labels = new Uint32Array(FEWEST_SLOTS);
-  #rows: Float32Array;
+  #rows: Float32Array<ArrayBuffer>;
   #taken = new Float32Array(0);
 
-  constructor(dimensions: number, space: MetricSpace) {
+  /** @param most how many are expected at the same time; memory for so many is there at once, and taken from the system as it is used */
+  constructor(dimensions: number, space: MetricSpace, most: number) {
     this.#dimensions = dimensions;
+    this.#most = most;
     this.#distances = new RowDistances(space, dimensions);
     this.#rows = new Float32Array(FEWEST_SLOTS * dimensions);
   }
@@ -31,8 +34,10 @@ export class PendingRows {
     return this.#end - this.#first;
   }
 
+  /** Of the memory that was used since there were none. */
   get bytes(): number {
-    return this.#rows.byteLength + this.#labels.byteLength;
+    const used = Math.max(FEWEST_SLOTS, Math.min(this.#end, this.#slots));
+    return used * this.#dimensions * Float32Array.BYTES_PER_ELEMENT + this.#labels.byteLength;
   }
 
   /** Whether distances are those of a graph, bit for bit. */
@@ -48,7 +53,7 @@ export class PendingRows {
   set(label: number, row: Float32Array): void {
     let place = this.#placeOf.get(label);
     if (place === undefined) {
-      if (this.size === this.#slots) this.#resize(2 * this.size);
+      if (this.size === this.#slots) this.#resize(Math.max(2 * this.size, this.#most));
       place = this.#end++;
       this.#placeOf.set(label, place);
       this.#labels[place % this.#slots] = label;
@@ -117,16 +122,19 @@ export class PendingRows {
     return rest === 0 ? [part(from, to)] : [part(from, to), part(0, rest)];
   }
 
-  /** Gives the memory of a burst back: the thread may be idle from now on, and collect no garbage. */
+  /** Gives the memory of a burst back: the thread may be idle from now on, and collect no garbage. The next one begins where memory is in use already. */
   #shrinkIfEmpty(): void {
-    if (this.size === 0 && this.#slots > FEWEST_SLOTS) this.#resize(FEWEST_SLOTS);
+    if (this.size > 0) return;
+    this.#first = 0;
+    this.#end = 0;
+    if (this.#slots > FEWEST_SLOTS) this.#resize(FEWEST_SLOTS);
   }
 
   #resize(slots: number): void {
     const old = this.#parts(this.size);
     const freed = this.#rows;
     this.#labels = new Uint32Array(slots);
-    this.#rows = new Float32Array(slots * this.#dimensions);
+    this.#rows = keptMemory.takeFloats(slots * this.#dimensions);
     if (hasNativeSearch(hnswlib)) hnswlib.useHugePages(this.#rows);
     this.#end = 0;
     this.#first = 0;
@@ -135,6 +143,6 @@ export class PendingRows {
       this.#rows.set(rows, this.#end * this.#dimensions);
       for (const label of labels) this.#placeOf.set(label, this.#end++);
     }
-    freeArray(freed);
+    keptMemory.giveBack(freed);
   }
 }

@@ -8,6 +8,7 @@ export {
   viewFloat32,
 } from "./float32.js";
 export { freeArray } from "./free-array.js";
+export { KeptMemory, keptMemory } from "./kept-memory.js";
 export { dot, dotAt, norm, normalise, normaliseRows, squaredDistanceAt } from "./maths.js";
 export { METRICS, type Metric, type MetricSpace, metricOf } from "./metric.js";
 export { Random } from "./random.js";

@@ -7,9 +7,11 @@ import { OpenSearches } from "../../src/index/open-searches.js";
 const IDLE: WaitingRows = { areWanted: false, areFarBehind: false, areForLater: false };
 const several = Math.min(4, availableParallelism());
 
-function paceOf({ niceness = 0, searching = 0, encoding = 0 } = {}) {
+function paceOf({ niceness = 0, searching = 0, encoding = 0, maxPending = 8192, dimensions = 512 } = {}) {
   const [searches, encodings] = [Int32Array.of(searching), Int32Array.of(encoding)];
-  return { pace: new BuildPace({ niceness, busy: encodings, searching: searches }), searches, encodings };
+  const rows = { path: "none", dimensions };
+  const pace = new BuildPace({ niceness, busy: encodings, searching: searches, maxPending, rows });
+  return { pace, searches, encodings };
 }
 
 describe("the pace of building", () => {
@@ -57,6 +59,24 @@ describe("the pace of building", () => {
     pace.built(1000, 16);
     for (const rows of [IDLE, { ...IDLE, areFarBehind: true }, { ...IDLE, areWanted: true }])
       assert.equal(pace.pauseMs(1001, rows), 0);
+  });
+
+  it("lets fewer rows wait while searches come, which compare with all of them", () => {
+    for (const [given, most] of [
+      [{}, 2048],
+      [{ dimensions: 4096 }, 512],
+      [{ dimensions: 16 }, 8192],
+      [{ maxPending: 100 }, 100],
+    ] as const) {
+      const { pace } = paceOf(given);
+      const { maxPending } = { maxPending: 8192, ...given };
+      assert.equal(pace.mostWaiting(0), maxPending, "nobody has searched yet");
+      pace.searched(1000);
+      assert.deepEqual(
+        [pace.mostWaiting(1000), pace.mostWaiting(2000), pace.mostWaiting(2001)],
+        [most, most, maxPending],
+      );
+    }
   });
 
   it("waits for encoders, unless somebody searches or waits, or writers soon would", () => {

@@ -7,8 +7,8 @@ import { seedOf } from "../support/seed.js";
 
 const DIMENSIONS = 3;
 
-function pendingRows(metric: Metric = "euclidean") {
-  return new PendingRows(DIMENSIONS, metricOf(metric));
+function pendingRows({ metric = "euclidean" as Metric, most = 40 } = {}) {
+  return new PendingRows(DIMENSIONS, metricOf(metric), most);
 }
 
 const row = (number: number) => Float32Array.of(number, 2 * number, 1);

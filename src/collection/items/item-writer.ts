@@ -1,7 +1,7 @@
 import type { ItemRecord } from "../../../storage/index.js";
 import type { EncoderInput } from "../../encoder/index.js";
 import { AttuneError } from "../../errors/index.js";
-import { freeArray } from "../../vector/index.js";
+import { keptMemory } from "../../vector/index.js";
 import { type CollectionState, SEQUENCE_KEY } from "../collection-state.js";
 import type { EmbeddingSpace } from "../generations/embedding-space.js";
 import { slices } from "../slices.js";
@@ -87,7 +87,7 @@ export class ItemWriter {
     const { active } = state;
     const rows = await this.embeddings(added, changes, active.space);
     await active.writeRows(added, rows);
-    freeArray(rows);
+    keptMemory.giveBack(rows);
     if (state.storage.durability === "fsync") await active.space.rows.sync();
   }
 
@@ -175,10 +175,14 @@ export class ItemWriter {
     return new Map(order.map((label, i) => [label, bytes.subarray(i * rowBytes, (i + 1) * rowBytes)]));
   }
 
-  /** Embeddings of new labels in `space`: those that came with the request, or made now. */
-  private async embeddings(labels: Uint32Array, changes: ItemChanges, space: EmbeddingSpace): Promise<Float32Array> {
+  /** Embeddings of new labels in `space`: those that came with the request, or made now. In memory to be given back. */
+  private async embeddings(
+    labels: Uint32Array,
+    changes: ItemChanges,
+    space: EmbeddingSpace,
+  ): Promise<Float32Array<ArrayBuffer>> {
     const { dimensions } = this.state.rules;
-    const rows = new Float32Array(labels.length * dimensions);
+    const rows = keptMemory.takeFloats(labels.length * dimensions);
     const missing: { position: number; input: EncoderInput }[] = [];
     labels.forEach((label, position) => {
       const content = changes.contents.get(label);
