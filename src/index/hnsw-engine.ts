@@ -24,7 +24,7 @@ const ROWS_APPLIED = 256;
 /** The most rows of a thread that are on their way into a graph. */
 const MOST_ROWS_PER_THREAD = 512;
 /** Until it is known, milliseconds that a thread takes for a row. */
-const FIRST_ROW_MS = 0.5;
+export const FIRST_ROW_MS = 0.5;
 
 interface Mutation {
   kind: "add" | "remove";

@@ -1,7 +1,7 @@
 import { constants, setPriority } from "node:os";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { BuildPace, type WaitingRows } from "./build-pace.js";
-import { HnswEngine } from "./hnsw-engine.js";
+import { FIRST_ROW_MS, HnswEngine } from "./hnsw-engine.js";
 import {
   type CallMessage,
   changesGraph,
@@ -10,6 +10,7 @@ import {
   settledMessage,
   type ToWorker,
 } from "./hnsw-messages.js";
+import { MemoryTrim } from "./memory-trim.js";
 import { SearchTasks } from "./search-tasks.js";
 
 /** A turn's time for searches. Between turns messages are taken in. */
@@ -30,6 +31,7 @@ class HnswWorker {
   #rebuilds: Watcher[] = [];
   #lastProgress = 0;
   readonly #pace: BuildPace;
+  readonly #trim = new MemoryTrim();
   #look: NodeJS.Timeout | undefined;
   readonly #searches: SearchTasks;
   /** The last call that may change the graph, and whether the other thread was told of the graph as it is since. */
@@ -47,8 +49,11 @@ class HnswWorker {
     this.#pace = new BuildPace(options);
     this.#engine = new HnswEngine(options, (message) => this.#post({ type: "log", message }));
     this.#searches = new SearchTasks(this.#engine, (message) => this.#post(message));
+    // What it takes the place of, after a fine-tune say, has left memory behind too.
+    this.#trim.worked(options.live.labels.length * FIRST_ROW_MS);
     this.#engine.onBuilt = (milliseconds) => {
       this.#pace.built(performance.now(), milliseconds);
+      this.#trim.worked(milliseconds);
       this.#schedule();
     };
     this.#engine.onRebuilt = (result) => {
@@ -158,6 +163,7 @@ class HnswWorker {
 
   #tellOfRest(): void {
     if (this.#told) return;
+    this.#trim.rests();
     const graph = this.#engine.share();
     if (graph === undefined) return;
     this.#told = true;
@@ -188,6 +194,7 @@ class HnswWorker {
   async #close(): Promise<void> {
     this.#closing = true;
     clearTimeout(this.#look);
+    this.#trim.stop();
     await this.#engine.close();
     this.#port.close();
   }

@@ -60,6 +60,8 @@ export interface NativeFunctions {
   ): void;
   /** Asks for huge pages for the memory of a new array, if it is large enough for some. */
   useHugePages(array: Float32Array): void;
+  /** Gives memory of the process that nobody has back to the system: some 10 ms, in which other threads may wait for memory. */
+  trimMemory(): void;
   /** `searchNodes` of the graph that a thread has shared by this number; -1 when it is no longer shared. */
   searchShared(number: number, ...search: Parameters<NativeGraph["searchNodes"]>): number;
   /** At most so many threads; `tell` is called when there are answers, once until they are taken, unless somebody watches. */

@@ -135,6 +135,12 @@ static Napi::Value use_huge_pages_for(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// trimMemory(): gives memory of the process that nobody has back to the system. Takes some milliseconds, in which other threads may wait for memory.
+static Napi::Value trim_memory(const Napi::CallbackInfo& info) {
+  give_back_unused();
+  return info.Env().Undefined();
+}
+
 // compareRows(space, dimensions, queries, rows, distances): the distance of each query to each row, query by query.
 static Napi::Value compare_rows(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();

@@ -11,14 +11,16 @@
 namespace attune {
 
 typedef float (*Distance)(const void*, const void*, const void*);
-// Distances of `query` to four rows of `width` numbers, a multiple of 16.
-typedef void (*DistancesToFour)(const float* query, const float* const rows[4], size_t width, float* out);
+// Distances of `query` to four rows of `width` numbers, a multiple of 16. Meanwhile the rows of `next` come from memory, where it is not null: a line of each with
+// every line that is added up, so that memory is never without work, and never asked for more at once than it takes.
+typedef void (*DistancesToFour)(const float* query, const float* const rows[4], const float* const* next, size_t width, float* out);
 
 constexpr size_t ROWS_AT_ONCE = 4;
-// Of so many rows ahead of those being compared the beginning is asked of memory: what follows in a row, memory sees coming by itself. Measured
-// with rows of 100 and of 512 numbers.
+// Of the first rows, and of all that are compared one after the other, the beginning is asked of memory: what follows in a row, memory sees coming by
+// itself. Measured with rows of 100 and of 512 numbers.
 constexpr size_t LINES_AHEAD = 4;
 constexpr size_t LINE_BYTES = 64;
+constexpr size_t LINE_NUMBERS = LINE_BYTES / sizeof(float);
 
 static inline void prefetch_row(const void* row, size_t bytes) {
   for (size_t i = 0; i < LINES_AHEAD && i * LINE_BYTES < bytes; i++) {
@@ -72,25 +74,42 @@ static inline float total(typename Lanes::Numbers sums) {
 inline float Avx::total_of_products(Numbers sums) { return total<Avx>(sums); }
 #endif
 
-template <class Lanes>
-static void product_distances(const float* query, const float* const rows[4], size_t width, float* out) {
-  typename Lanes::Numbers sums[ROWS_AT_ONCE] = {Lanes::zero(), Lanes::zero(), Lanes::zero(), Lanes::zero()};
-  for (size_t i = 0; i < width; i += Lanes::COUNT) {
-    const typename Lanes::Numbers some = Lanes::load(query + i);
-    for (size_t row = 0; row < ROWS_AT_ONCE; row++) sums[row] = Lanes::with_product(sums[row], some, Lanes::load(rows[row] + i));
+template <class Lanes, bool HAS_NEXT, class Add>
+static inline void add_up(const float* query, const float* const rows[4], const float* const* next, size_t width, const Add& add, typename Lanes::Numbers* sums) {
+  for (size_t row = 0; row < ROWS_AT_ONCE; row++) sums[row] = Lanes::zero();
+  for (size_t line = 0; line < width; line += LINE_NUMBERS) {
+    for (size_t row = 0; HAS_NEXT && row < ROWS_AT_ONCE; row++) __builtin_prefetch(next[row] + line);
+    for (size_t i = line; i < line + LINE_NUMBERS; i += Lanes::COUNT) {
+      const typename Lanes::Numbers some = Lanes::load(query + i);
+      for (size_t row = 0; row < ROWS_AT_ONCE; row++) sums[row] = add(sums[row], some, Lanes::load(rows[row] + i));
+    }
   }
+}
+
+template <class Lanes, class Add>
+static inline void add_up(const float* query, const float* const rows[4], const float* const* next, size_t width, const Add& add, typename Lanes::Numbers* sums) {
+  if (next != nullptr) {
+    add_up<Lanes, true>(query, rows, next, width, add, sums);
+  } else {
+    add_up<Lanes, false>(query, rows, next, width, add, sums);
+  }
+}
+
+template <class Lanes>
+static void product_distances(const float* query, const float* const rows[4], const float* const* next, size_t width, float* out) {
+  typedef typename Lanes::Numbers Numbers;
+  Numbers sums[ROWS_AT_ONCE];
+  const auto add = [](Numbers sum, Numbers a, Numbers b) { return Lanes::with_product(sum, a, b); };
+  add_up<Lanes>(query, rows, next, width, add, sums);
   for (size_t row = 0; row < ROWS_AT_ONCE; row++) out[row] = 1.0f - Lanes::total_of_products(sums[row]);
 }
 
 template <class Lanes>
-static void square_distances(const float* query, const float* const rows[4], size_t width, float* out) {
-  typename Lanes::Numbers sums[ROWS_AT_ONCE] = {Lanes::zero(), Lanes::zero(), Lanes::zero(), Lanes::zero()};
-  for (size_t i = 0; i < width; i += Lanes::COUNT) {
-    const typename Lanes::Numbers some = Lanes::load(query + i);
-    for (size_t row = 0; row < ROWS_AT_ONCE; row++) {
-      sums[row] = Lanes::with_square(sums[row], Lanes::difference(some, Lanes::load(rows[row] + i)));
-    }
-  }
+static void square_distances(const float* query, const float* const rows[4], const float* const* next, size_t width, float* out) {
+  typedef typename Lanes::Numbers Numbers;
+  Numbers sums[ROWS_AT_ONCE];
+  const auto add = [](Numbers sum, Numbers a, Numbers b) { return Lanes::with_square(sum, Lanes::difference(a, b)); };
+  add_up<Lanes>(query, rows, next, width, add, sums);
   for (size_t row = 0; row < ROWS_AT_ONCE; row++) out[row] = total<Lanes>(sums[row]);
 }
 
@@ -130,16 +149,22 @@ static void distances(Distance distance, const void* width, const float* queries
     }
     return;
   }
+  // The last one stands for those beyond it.
+  const auto four_from = [&](size_t i, const float** at) {
+    for (size_t j = 0; j < ROWS_AT_ONCE; j++) at[j] = reinterpret_cast<const float*>(row_at(std::min(i + j, rows - 1)));
+  };
+  const float *at[ROWS_AT_ONCE], *next[ROWS_AT_ONCE];
+  if (rows > 0) four_from(0, next);
   for (size_t i = 0; i < rows; i += ROWS_AT_ONCE) {
-    ask(i + ROWS_AT_ONCE, i + 2 * ROWS_AT_ONCE);
     const size_t some = std::min(ROWS_AT_ONCE, rows - i);
-    const float* at[ROWS_AT_ONCE];
-    for (size_t j = 0; j < some; j++) at[j] = reinterpret_cast<const float*>(row_at(i + j));
+    const bool more = i + ROWS_AT_ONCE < rows;
+    std::copy(next, next + ROWS_AT_ONCE, at);
+    if (more) four_from(i + ROWS_AT_ONCE, next);
     for (size_t q = 0; q < count; q++) {
       const float* query = queries + q * numbers;
       float* to = out + q * rows + i;
       if (some == ROWS_AT_ONCE) {
-        four(query, at, numbers, to);
+        four(query, at, more && q == 0 ? next : nullptr, numbers, to);
       } else {
         for (size_t j = 0; j < some; j++) to[j] = distance(query, at[j], width);
       }
