@@ -16,8 +16,8 @@ import { temporaryDirectory } from "./support/temporary.js";
 
 const args = readArgs(
   "Feedback to live: from the request of a head's fine-tune until a query is answered by the new generation, against the\n" +
-    "number of items; what part took how long; recall and queries a second before, at the switch and later, and before once more: a\n" +
-    "rebuild takes a minute, in which a machine's speed may change.",
+    "number of items; what part took how long; recall and queries a second before, at the switch and later, with the same efSearch\n" +
+    "and with the smallest that suffices there, and before once more: a rebuild takes a minute, in which a machine's speed may change.",
   {
     sizes: { default: [10_000, 30_000, 100_000], describe: "numbers of items" },
     dimensions: { default: 512, describe: "of the vectors" },
@@ -53,6 +53,7 @@ const POLL_MS = 25;
 const NOTED_MS = 10_000;
 
 interface State {
+  efSearch: number;
   recall: number;
   precision: number;
   QPS: number;
@@ -88,12 +89,16 @@ async function measure(size: number): Promise<void> {
     const rebuiltS = servedS === undefined ? undefined : (performance.now() - started) / 1000;
     const job = await finished(collection, id);
     const after = await look();
+    const narrowed = servedS === undefined ? undefined : await narrow(collection, data.queries).then(() => look());
+    await collection.patch({ index: { efSearch: before.efSearch } });
     const again = servedS === undefined ? undefined : await activated(collection, data.queries).then(() => look());
     report.note(`${size} items: ${job.status} ${job.reason ?? ""}, ${JSON.stringify(job.timings)}`);
     live.push(liveRow(size, job, servedS, rebuiltS));
     search.push(stateRow(size, "before", before, before));
     if (atSwitch !== undefined) search.push(stateRow(size, "at the switch", atSwitch, before));
     search.push(stateRow(size, "graph built anew", after, again ?? before));
+    if (narrowed !== undefined)
+      search.push(stateRow(size, "graph built anew, its own efSearch", narrowed, again ?? before));
     if (again !== undefined) search.push(stateRow(size, "before, activated again", again, again));
     parts.push({ items: size, ...job.timings });
   } finally {
@@ -109,12 +114,7 @@ async function fill(client: AttuneClient, data: LearnableVectors): Promise<Colle
   const items = rowsOf(data.rows, args.dimensions).map((vector, i) => ({ id: `v${i}`, vector }));
   const { indexedMs } = await insertAll(collection, items);
   report.note(`${items.length} items indexed after ${(indexedMs / 1000).toFixed(1)} s`);
-  const queries = rowsOf(data.queries, args.dimensions);
-  const exact = await topIds(collection, queries, { k: K, exact: true });
-  const { efSearch } = await smallestEfSearch(K, args.recall, async (ef) =>
-    meanRecall(await topIds(collection, queries, { k: K, efSearch: ef }), exact),
-  );
-  await collection.patch({ index: { efSearch } });
+  await narrow(collection, data.queries);
   const drawn = classTriplets(new Random(args.seed), data.classOfRow, args.triplets);
   const triplets = drawn.map(({ anchor, positive, negative }) => ({
     anchor: `v${anchor}`,
@@ -123,6 +123,16 @@ async function fill(client: AttuneClient, data: LearnableVectors): Promise<Colle
   }));
   await collection.submitFeedback({ triplets });
   return collection;
+}
+
+/** Makes the smallest width of search that reaches the recall now the collection's. */
+async function narrow(collection: CollectionClient, flat: Float32Array): Promise<void> {
+  const queries = rowsOf(flat, args.dimensions);
+  const exact = await topIds(collection, queries, { k: K, exact: true });
+  const { efSearch } = await smallestEfSearch(K, args.recall, async (ef) =>
+    meanRecall(await topIds(collection, queries, { k: K, efSearch: ef }), exact),
+  );
+  await collection.patch({ index: { efSearch } });
 }
 
 /** Asks again and again until another generation than the first answers; undefined when the job ends without one. */
@@ -185,7 +195,8 @@ async function stateOf(
     rates.sort((a, b) => a - b),
     0.5,
   );
-  return { recall: meanRecall(found, exact), precision: mean(right), QPS: middle };
+  const { efSearch } = (await collection.info()).index;
+  return { efSearch, recall: meanRecall(found, exact), precision: mean(right), QPS: middle };
 }
 
 function liveRow(items: number, job: Job, servedS: number | undefined, rebuiltS: number | undefined): Row {
@@ -203,6 +214,6 @@ function liveRow(items: number, job: Job, servedS: number | undefined, rebuiltS:
 }
 
 /** @param nearest the measurement of the state before that is nearest in time */
-function stateRow(items: number, when: string, { recall, precision, QPS }: State, nearest: State): Row {
-  return { items, when, "recall@10": recall, "P@10": precision, QPS, "QPS to before": QPS / nearest.QPS };
+function stateRow(items: number, when: string, { efSearch, recall, precision, QPS }: State, nearest: State): Row {
+  return { items, when, efSearch, "recall@10": recall, "P@10": precision, QPS, "QPS to before": QPS / nearest.QPS };
 }
