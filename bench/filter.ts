@@ -5,6 +5,7 @@ import { readArgs } from "./support/args.js";
 import { clusteredVectors, rowsOf } from "./support/clustered-vectors.js";
 import {
   type Bodies,
+  sufficientEfSearch,
   summariseLoads,
   topIds,
   type VectorBody,
@@ -13,7 +14,7 @@ import {
 import { insertAll } from "./support/corpus.js";
 import { runLoad } from "./support/load.js";
 import type { LoadResult } from "./support/load-messages.js";
-import { meanRecall, smallestEfSearch } from "./support/recall.js";
+import { meanRecall } from "./support/recall.js";
 import { Report, type Row } from "./support/report.js";
 import { startServerProcess } from "./support/server-process.js";
 import { temporaryDirectory } from "./support/temporary.js";
@@ -58,7 +59,7 @@ try {
   const settings = { modality: "vector", dimensions: args.dimensions } as const;
   const { collection } = await client.createCollection("bench", settings);
   await insert(collection);
-  const { efSearch } = await chooseEfSearch(collection);
+  const efSearch = await sufficientEfSearch(collection, queries, args.k, args.recall);
   const cases: Case[] = [await prepare(collection, "no filter", undefined, efSearch)];
   for (const percent of args.percent) {
     const filter = { must: [{ key: "percentile", range: { lt: percent } }] };
@@ -83,13 +84,6 @@ async function insert(collection: CollectionClient): Promise<void> {
   }));
   const { indexedMs } = await insertAll(collection, items);
   report.note(`${args.count} items indexed after ${(indexedMs / 1000).toFixed(1)} s`);
-}
-
-async function chooseEfSearch(collection: CollectionClient) {
-  const exact = await topIds(collection, queries, { k: args.k, exact: true });
-  return smallestEfSearch(args.k, args.recall, async (efSearch) =>
-    meanRecall(await topIds(collection, queries, { k: args.k, efSearch }), exact),
-  );
 }
 
 async function prepare(

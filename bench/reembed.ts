@@ -4,12 +4,12 @@ import { AttuneClient, type CollectionClient, type Job } from "../src/client/ind
 import { Random } from "../src/vector/index.js";
 import { readArgs } from "./support/args.js";
 import { rowsOf } from "./support/clustered-vectors.js";
-import { type Bodies, topIds, writeQueryBodies } from "./support/collection-queries.js";
+import { type Bodies, sufficientEfSearch, topIds, writeQueryBodies } from "./support/collection-queries.js";
 import { insertAll, waitForRebuild } from "./support/corpus.js";
 import { classTriplets, type LearnableVectors, learnableVectors } from "./support/learnable-vectors.js";
 import { runLoad } from "./support/load.js";
 import { mean, percentile } from "./support/percentile.js";
-import { meanRecall, smallestEfSearch } from "./support/recall.js";
+import { meanRecall } from "./support/recall.js";
 import { Report, type Row } from "./support/report.js";
 import { startServerProcess } from "./support/server-process.js";
 import { temporaryDirectory } from "./support/temporary.js";
@@ -89,7 +89,8 @@ async function measure(size: number): Promise<void> {
     const rebuiltS = servedS === undefined ? undefined : (performance.now() - started) / 1000;
     const job = await finished(collection, id);
     const after = await look();
-    const narrowed = servedS === undefined ? undefined : await narrow(collection, data.queries).then(() => look());
+    const ownEfSearch =
+      servedS === undefined ? undefined : await chooseEfSearch(collection, data.queries).then(() => look());
     await collection.patch({ index: { efSearch: before.efSearch } });
     const again = servedS === undefined ? undefined : await activated(collection, data.queries).then(() => look());
     report.note(`${size} items: ${job.status} ${job.reason ?? ""}, ${JSON.stringify(job.timings)}`);
@@ -97,8 +98,8 @@ async function measure(size: number): Promise<void> {
     search.push(stateRow(size, "before", before, before));
     if (atSwitch !== undefined) search.push(stateRow(size, "at the switch", atSwitch, before));
     search.push(stateRow(size, "graph built anew", after, again ?? before));
-    if (narrowed !== undefined)
-      search.push(stateRow(size, "graph built anew, its own efSearch", narrowed, again ?? before));
+    if (ownEfSearch !== undefined)
+      search.push(stateRow(size, "graph built anew, its own efSearch", ownEfSearch, again ?? before));
     if (again !== undefined) search.push(stateRow(size, "before, activated again", again, again));
     parts.push({ items: size, ...job.timings });
   } finally {
@@ -114,7 +115,7 @@ async function fill(client: AttuneClient, data: LearnableVectors): Promise<Colle
   const items = rowsOf(data.rows, args.dimensions).map((vector, i) => ({ id: `v${i}`, vector }));
   const { indexedMs } = await insertAll(collection, items);
   report.note(`${items.length} items indexed after ${(indexedMs / 1000).toFixed(1)} s`);
-  await narrow(collection, data.queries);
+  await chooseEfSearch(collection, data.queries);
   const drawn = classTriplets(new Random(args.seed), data.classOfRow, args.triplets);
   const triplets = drawn.map(({ anchor, positive, negative }) => ({
     anchor: `v${anchor}`,
@@ -125,13 +126,9 @@ async function fill(client: AttuneClient, data: LearnableVectors): Promise<Colle
   return collection;
 }
 
-/** Makes the smallest width of search that reaches the recall now the collection's. */
-async function narrow(collection: CollectionClient, flat: Float32Array): Promise<void> {
-  const queries = rowsOf(flat, args.dimensions);
-  const exact = await topIds(collection, queries, { k: K, exact: true });
-  const { efSearch } = await smallestEfSearch(K, args.recall, async (ef) =>
-    meanRecall(await topIds(collection, queries, { k: K, efSearch: ef }), exact),
-  );
+/** Makes the smallest efSearch that reaches the recall the collection's. */
+async function chooseEfSearch(collection: CollectionClient, queries: Float32Array): Promise<void> {
+  const efSearch = await sufficientEfSearch(collection, rowsOf(queries, args.dimensions), K, args.recall);
   await collection.patch({ index: { efSearch } });
 }
 

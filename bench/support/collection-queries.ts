@@ -3,6 +3,7 @@ import { binaryBody } from "../../src/client/binary-body.js";
 import type { CollectionClient, QueryToSend } from "../../src/client/index.js";
 import { type Load, runLoad } from "./load.js";
 import type { LoadResult } from "./load-messages.js";
+import { meanRecall, smallestEfSearch } from "./recall.js";
 
 /** How vectors stand in a body: as docs/binary.md says, or in JSON. */
 export type VectorBody = "json" | "base64" | "binary";
@@ -28,6 +29,18 @@ export async function topIds(
     found.push(...results.map((hits) => new Set(hits.map(({ id }) => id))));
   }
   return found;
+}
+
+/** The smallest efSearch with which a collection's searches reach a recall against exact ones. @throws Error when none does */
+export async function sufficientEfSearch(
+  collection: CollectionClient,
+  queries: readonly Float32Array[],
+  k: number,
+  recall: number,
+): Promise<number> {
+  const exact = await topIds(collection, queries, { k, exact: true });
+  const recallAt = async (efSearch: number) => meanRecall(await topIds(collection, queries, { k, efSearch }), exact);
+  return (await smallestEfSearch(k, recall, recallAt)).efSearch;
 }
 
 /** Writes one body of a query a line, for the load process. */

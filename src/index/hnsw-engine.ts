@@ -24,7 +24,7 @@ const ROWS_APPLIED = 256;
 /** The most rows of a thread that are on their way into a graph. */
 const MOST_ROWS_PER_THREAD = 512;
 /** Until it is known, milliseconds that a thread takes for a row. */
-export const FIRST_ROW_MS = 0.5;
+const FIRST_ROW_MS = 0.5;
 
 interface Mutation {
   kind: "add" | "remove";
@@ -75,8 +75,8 @@ export class HnswEngine {
   #efSearch: number;
   /** How many rows may wait in memory before writers wait too; `maxPending` at most. */
   mostWaiting: number;
-  /** Called when rows have arrived in a graph, with how long they took. */
-  onBuilt: (milliseconds: number) => void = () => {};
+  /** Called when so many rows have arrived in a graph, with how long they took. */
+  onBuilt: (rows: number, milliseconds: number) => void = () => {};
   /** Called with what a finished rebuild did. */
   onRebuilt: (result: RebuildResult) => void = () => {};
 
@@ -321,7 +321,7 @@ export class HnswEngine {
       this.#rowMs = (milliseconds * threads) / labels.length;
       this.#entering.clear();
       this.#batch = undefined;
-      this.onBuilt(milliseconds);
+      this.onBuilt(labels.length, milliseconds);
     });
     this.#batch = { graph, arrived };
   }

@@ -1,7 +1,7 @@
 import { constants, setPriority } from "node:os";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { BuildPace, type WaitingRows } from "./build-pace.js";
-import { FIRST_ROW_MS, HnswEngine } from "./hnsw-engine.js";
+import { HnswEngine } from "./hnsw-engine.js";
 import {
   type CallMessage,
   changesGraph,
@@ -49,11 +49,12 @@ class HnswWorker {
     this.#pace = new BuildPace(options);
     this.#engine = new HnswEngine(options, (message) => this.#post({ type: "log", message }));
     this.#searches = new SearchTasks(this.#engine, (message) => this.#post(message));
-    // What it takes the place of, after a fine-tune say, has left memory behind too.
-    this.#trim.worked(options.live.labels.length * FIRST_ROW_MS);
-    this.#engine.onBuilt = (milliseconds) => {
+    // Opening it has left memory behind too, or what it takes the place of, after a fine-tune say.
+    const rowBytes = options.rows.dimensions * Float32Array.BYTES_PER_ELEMENT;
+    this.#trim.came(options.live.labels.length * rowBytes);
+    this.#engine.onBuilt = (rows, milliseconds) => {
       this.#pace.built(performance.now(), milliseconds);
-      this.#trim.worked(milliseconds);
+      this.#trim.came(rows * rowBytes);
       this.#schedule();
     };
     this.#engine.onRebuilt = (result) => {

@@ -1,8 +1,8 @@
 import { hasNativeSearch, hnswlib } from "./hnswlib.js";
 
-/** After less work there is little to give back: some 2,000 rows of 512 numbers. */
-const WORTHWHILE_MS = 1000;
-/** When nothing was built for so long, a burst of writes is over, and what was kept of it (`KeptMemory`) is free. */
+/** After fewer bytes of rows there is little to give back. */
+const WORTHWHILE_BYTES = 4 * 1024 * 1024;
+/** When no rows came for so long, a burst of writes is over, and what was kept of it (`KeptMemory`) is free. */
 const REST_MS = 4000;
 
 /**
@@ -10,24 +10,24 @@ const REST_MS = 4000;
  * quarter of what 100,000 x 512 take, after they were sent over HTTP.
  */
 export class MemoryTrim {
-  #workedMs = 0;
+  #bytes = 0;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param trim @default what this build of hnswlib-node offers, if it does */
   constructor(private readonly trim = hasNativeSearch(hnswlib) ? hnswlib.trimMemory : undefined) {}
 
-  /** Rows were built in for so long. */
-  worked(milliseconds: number): void {
+  /** So many bytes of rows came into the graph. */
+  came(bytes: number): void {
     this.stop();
-    this.#workedMs += milliseconds;
+    this.#bytes += bytes;
   }
 
   /** There is nothing to do for now. */
   rests(): void {
-    if (this.trim === undefined || this.#workedMs < WORTHWHILE_MS || this.#timer !== undefined) return;
+    if (this.trim === undefined || this.#bytes < WORTHWHILE_BYTES || this.#timer !== undefined) return;
     this.#timer = setTimeout(() => {
       this.stop();
-      this.#workedMs = 0;
+      this.#bytes = 0;
       this.trim?.();
     }, REST_MS).unref();
   }

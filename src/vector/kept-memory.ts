@@ -14,8 +14,8 @@ const ROOM_STEP = 4096;
 const MOST_TIMES = 2;
 
 /**
- * Memory for large arrays, used again while more of them come. Memory of the system is slow when it is written to for the first time: a MiB takes .25 ms, and 2
- * to 3 ms on a virtual machine whose host has to find it first.
+ * Memory for large arrays, used again while more of them come. Memory of the system is slow when it is written to for the first time: a MiB takes 2 to 3 ms on a
+ * virtual machine whose host has to find it first.
  */
 export class KeptMemory {
   #kept: ArrayBuffer[] = [];

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Bitmap } from "../../src/index/bitmap.js";
 import { PendingRows } from "../../src/index/pending-rows.js";
-import { type Metric, metricOf, Random, TopK } from "../../src/vector/index.js";
+import { metricOf, Random, TopK } from "../../src/vector/index.js";
 import { seedOf } from "../support/seed.js";
 
 const DIMENSIONS = 3;
 
-function pendingRows({ metric = "euclidean" as Metric, most = 40 } = {}) {
-  return new PendingRows(DIMENSIONS, metricOf(metric), most);
+function pendingRows(most = 40) {
+  return new PendingRows(DIMENSIONS, metricOf("euclidean"), most);
 }
 
 const row = (number: number) => Float32Array.of(number, 2 * number, 1);
@@ -59,6 +59,18 @@ describe("rows that wait for the graph", () => {
       if (expected.has(label)) assert.deepEqual(pending.row(label), expected.get(label));
       if (step % 20 === 0) checkSearch(pending, expected, random);
     }
+  });
+
+  it("count the memory that is in use, not what there is room for", () => {
+    const pending = pendingRows(1000);
+    for (let label = 0; label < 100; label++) pending.set(label, row(label));
+    const bytes = 100 * DIMENSIONS * 4 + 1000 * 4;
+    assert.equal(pending.bytes, bytes);
+    pending.take(60);
+    assert.equal(pending.bytes, bytes);
+    // All around the ring.
+    for (let label = 100; label < 1050; label++) pending.set(label, row(label));
+    assert.equal(pending.bytes, 1000 * DIMENSIONS * 4 + 1000 * 4);
   });
 
   it("give the memory of a burst back when the last has gone", () => {

@@ -118,13 +118,6 @@ static inline void use_huge_pages(void* block, size_t size) {
   if (block != nullptr && size >= LEAST_BLOCK) madvise(reinterpret_cast<void*>(start), end - start, MADV_HUGEPAGE);
 }
 
-// Gives what malloc holds and nobody has back to the system, where malloc can.
-static inline void give_back_unused() {
-#if defined(__GLIBC__)
-  malloc_trim(0);
-#endif
-}
-
 }  // namespace attune
 
 #define malloc(size) attune::allocate(size)

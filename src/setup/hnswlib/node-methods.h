@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstring>
+#include <malloc.h>
 #include <napi.h>
 #include <string>
 #include <vector>
@@ -135,9 +136,11 @@ static Napi::Value use_huge_pages_for(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// trimMemory(): gives memory of the process that nobody has back to the system. Takes some milliseconds, in which other threads may wait for memory.
+// trimMemory(): gives memory of the process that nobody has back to the system, where its malloc can. Takes some milliseconds, in which other threads may wait for memory.
 static Napi::Value trim_memory(const Napi::CallbackInfo& info) {
-  give_back_unused();
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
   return info.Env().Undefined();
 }
 

@@ -74,8 +74,10 @@ static inline float total(typename Lanes::Numbers sums) {
 inline float Avx::total_of_products(Numbers sums) { return total<Avx>(sums); }
 #endif
 
+// Of each of the four rows: what `add` makes of the sums so far, the next numbers of the query and those of the row.
 template <class Lanes, bool HAS_NEXT, class Add>
-static inline void add_up(const float* query, const float* const rows[4], const float* const* next, size_t width, const Add& add, typename Lanes::Numbers* sums) {
+static inline void add_up(
+  const float* query, const float* const rows[4], const float* const* next, size_t width, const Add& add, typename Lanes::Numbers* sums) {
   for (size_t row = 0; row < ROWS_AT_ONCE; row++) sums[row] = Lanes::zero();
   for (size_t line = 0; line < width; line += LINE_NUMBERS) {
     for (size_t row = 0; HAS_NEXT && row < ROWS_AT_ONCE; row++) __builtin_prefetch(next[row] + line);
@@ -87,7 +89,8 @@ static inline void add_up(const float* query, const float* const rows[4], const 
 }
 
 template <class Lanes, class Add>
-static inline void add_up(const float* query, const float* const rows[4], const float* const* next, size_t width, const Add& add, typename Lanes::Numbers* sums) {
+static inline void add_up(
+  const float* query, const float* const rows[4], const float* const* next, size_t width, const Add& add, typename Lanes::Numbers* sums) {
   if (next != nullptr) {
     add_up<Lanes, true>(query, rows, next, width, add, sums);
   } else {
