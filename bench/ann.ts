@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { findTunedBuild, type Hnswlib, loadHnswlib } from "../src/index/hnswlib.js";
 import { openExactIndex, openHnswIndex } from "../src/index/index.js";
+import { findTunedBuild, type Hnswlib, loadHnswlib } from "../src/native/index.js";
 import { encodeFloat32 } from "../src/vector/index.js";
 import { loadAnnData } from "./ann/data.js";
 import {

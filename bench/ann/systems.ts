@@ -1,6 +1,6 @@
 import { HnswGraph } from "../../src/index/hnsw-graph.js";
-import type { Hnswlib } from "../../src/index/hnswlib.js";
 import type { VectorIndex } from "../../src/index/index.js";
+import type { Hnswlib } from "../../src/native/index.js";
 import { metricOf } from "../../src/vector/index.js";
 import { rowsOf } from "../support/clustered-vectors.js";
 import type { AnnData } from "./data.js";

@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import type { Builders } from "./hnsw-graph.js";
 import type { EngineOptions } from "./hnsw-messages.js";
 
 /**
@@ -92,8 +93,9 @@ export class BuildPace {
     return Math.min(this.#maxPending, most);
   }
 
-  threads(now: number): number {
-    return now - Math.max(this.#lastSearch, this.#lastWrite) > QUIET_MS ? this.#most : 1;
+  builders(now: number): Builders {
+    const isQuiet = now - Math.max(this.#lastSearch, this.#lastWrite) > QUIET_MS;
+    return { threads: isQuiet ? this.#most : 1, giveWay: this.#isSearched(now) || this.#areSearching };
   }
 
   /** @param aside whether the thread of the index does something else meanwhile */
@@ -117,6 +119,11 @@ export class BuildPace {
    * goes to a processor that has nothing to do, and waits in line where all have something, of whatever priority.
    */
   #isDisturbing({ areForLater }: WaitingRows): boolean {
-    return (this.#isBackground || areForLater) && Atomics.load(this.#searching, 0) > 0;
+    return (this.#isBackground || areForLater) && this.#areSearching;
+  }
+
+  /** Whether any index of the process is searched right now. */
+  get #areSearching(): boolean {
+    return Atomics.load(this.#searching, 0) > 0;
   }
 }

@@ -1,9 +1,9 @@
+import { hasNativeFunctions, hnswlib } from "../native/index.js";
 import { keptMemory, metricOf, type SearchHits, TopK, tiesAscend } from "../vector/index.js";
 import { Bitmap } from "./bitmap.js";
 import { carryGraph } from "./carry/carry-graph.js";
-import { HnswGraph, hnswDistance } from "./hnsw-graph.js";
+import { type Builders, HnswGraph, hnswDistance } from "./hnsw-graph.js";
 import type { EngineOptions, SearchRequest } from "./hnsw-messages.js";
-import { hasNativeSearch, hnswlib } from "./hnswlib.js";
 import { JoinedScans } from "./joined-scans.js";
 import { LabelQueue } from "./label-queue.js";
 import { isNearTie } from "./near-tie.js";
@@ -70,7 +70,7 @@ export class HnswEngine {
   #batches = 0;
   #rowMs = FIRST_ROW_MS;
   #closed = false;
-  readonly #costs = hasNativeSearch(hnswlib) ? NATIVE_COSTS : STOCK_COSTS;
+  readonly #costs = hasNativeFunctions(hnswlib) ? NATIVE_COSTS : STOCK_COSTS;
   readonly #nativeDistance: (a: Float32Array, b: Float32Array) => number;
   #efSearch: number;
   /** How many rows may wait in memory before writers wait too; `maxPending` at most. */
@@ -186,24 +186,24 @@ export class HnswEngine {
   }
 
   /**
-   * Takes in some rows that wait for room, and unless rows are on their way into a graph, sends some there: as many as `threads` threads are expected to
+   * Takes in some rows that wait for room, and unless rows are on their way into a graph, sends some there: as many as the builders are expected to
    * take `ms` milliseconds for, at least one. Where it does not `buildsAside` they are there when this returns.
    */
-  build(threads: number, ms: number): void {
+  build(builders: Builders, ms: number): void {
     this.apply();
     if (!this.#canBuild) return;
-    const limit = threads * Math.min(MOST_ROWS_PER_THREAD, Math.max(1, Math.round(ms / this.#rowMs)));
+    const limit = builders.threads * Math.min(MOST_ROWS_PER_THREAD, Math.max(1, Math.round(ms / this.#rowMs)));
     const rebuild = this.#rebuild;
     // Two batches for the rebuild to one for the lag, so that a rebuild ends even under a steady stream of writes.
     if (rebuild !== undefined && (this.lag === 0 || this.#batches++ % 3 !== 0)) {
       const some = rebuild.todo.takeSome(this.#rows, limit);
       if (some.labels.length === 0) this.#finishRebuild(rebuild);
-      else this.#send(rebuild.graph, some, threads);
+      else this.#send(rebuild.graph, some, builders);
       return;
     }
     const some = this.#pending.size > 0 ? this.#pending.take(limit) : this.#backlog.takeSome(this.#rows, limit);
     for (const [i, label] of some.labels.entries()) this.#entering.set(label, this.#rowOf(some.rows, i));
-    if (some.labels.length > 0) this.#send(this.#graph, some, threads);
+    if (some.labels.length > 0) this.#send(this.#graph, some, builders);
   }
 
   /**
@@ -314,11 +314,11 @@ export class HnswEngine {
     return this.#nativeDistance(query, row);
   }
 
-  #send(graph: HnswGraph, { labels, rows }: { labels: number[]; rows: Float32Array }, threads: number): void {
+  #send(graph: HnswGraph, { labels, rows }: { labels: number[]; rows: Float32Array }, builders: Builders): void {
     const started = performance.now();
-    const arrived = graph.addAll(labels, rows, threads).then(() => {
+    const arrived = graph.addAll(labels, rows, builders).then(() => {
       const milliseconds = performance.now() - started;
-      this.#rowMs = (milliseconds * threads) / labels.length;
+      this.#rowMs = (milliseconds * builders.threads) / labels.length;
       this.#entering.clear();
       this.#batch = undefined;
       this.onBuilt(labels.length, milliseconds);

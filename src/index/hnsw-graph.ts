@@ -1,8 +1,14 @@
+import {
+  type GivenVector,
+  type HierarchicalNSW,
+  hasNativeFunctions,
+  hnswlib,
+  type NativeGraph,
+} from "../native/index.js";
 import type { MetricSpace, SearchHits } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
 import { GraphNodes, NO_NODE } from "./graph-nodes.js";
 import type { GraphSearch } from "./graph-search.js";
-import { type GivenVector, type HierarchicalNSW, hasNativeSearch, hnswlib, type NativeGraph } from "./hnswlib.js";
 import { NativeSearch } from "./native-search.js";
 import type { SharedGraph } from "./resting-graph.js";
 import { StockSearch } from "./stock-search.js";
@@ -12,6 +18,14 @@ export interface GraphParameters {
   m: number;
   /** Breadth of the search that finds a new point's links. */
   efConstruction: number;
+}
+
+/** Those that add rows to a graph. */
+export interface Builders {
+  /** How many, where the build of hnswlib-node has threads for it. */
+  threads: number;
+  /** Whether they rest for a moment each millisecond, in which whoever waits for a processor finds one. */
+  giveWay: boolean;
 }
 
 /**
@@ -99,7 +113,7 @@ export class HnswGraph {
 
   /** Whether `addAll` leaves the calling thread free. */
   get addsAside(): boolean {
-    return hasNativeSearch(hnswlib);
+    return hasNativeFunctions(hnswlib);
   }
 
   /** Adds a preprocessed row, or replaces the one of this label. */
@@ -110,13 +124,13 @@ export class HnswGraph {
   }
 
   /**
-   * Adds preprocessed rows (labels.length x dimensions, flat), or replaces those of the labels: where the build of hnswlib-node can, by so many
+   * Adds preprocessed rows (labels.length x dimensions, flat), or replaces those of the labels: where the build of hnswlib-node can, by
    * threads beside this one. Until it resolves, the graph may be searched and labels removed, those on their way too, and nothing else.
    *
    * @param labels each once
    * @param rows copied
    */
-  async addAll(labels: readonly number[], rows: Float32Array, threads: number): Promise<void> {
+  async addAll(labels: readonly number[], rows: Float32Array, { threads, giveWay }: Builders): Promise<void> {
     if (labels.length === 0) return;
     if (!this.addsAside) {
       const rowAt = (i: number) => rows.subarray(i * this.dimensions, (i + 1) * this.dimensions);
@@ -127,7 +141,7 @@ export class HnswGraph {
     const gone = new Set<number>();
     this.#entering = { labels, gone };
     const rowOf = await new Promise<Uint32Array>((resolve, reject) => {
-      (this.#hnsw as NativeGraph).addNodes(rows, threads, (rows, problem) =>
+      (this.#hnsw as NativeGraph).addNodes(rows, threads, giveWay, (rows, problem) =>
         problem === undefined ? resolve(rows) : reject(new Error(problem)),
       );
     });
@@ -169,7 +183,7 @@ export class HnswGraph {
 
   /** Whether rows can be compared where they are, see `compare`. */
   get comparesRows(): boolean {
-    return hasNativeSearch(hnswlib);
+    return hasNativeFunctions(hnswlib);
   }
 
   /**
@@ -188,7 +202,7 @@ export class HnswGraph {
    * where the build of hnswlib-node cannot.
    */
   share(): SharedGraph | undefined {
-    if (!hasNativeSearch(hnswlib)) return undefined;
+    if (!hasNativeFunctions(hnswlib)) return undefined;
     const { count, living, maps } = this.#nodes;
     return { number: (this.#hnsw as NativeGraph).share(), count, living, maps };
   }
@@ -244,7 +258,7 @@ export function hnswDistance(space: MetricSpace, dimensions: number): (a: Float3
 
 /** The walk by the best that the build of hnswlib-node at hand offers. */
 function searchOf(hnsw: HierarchicalNSW, nodes: GraphNodes, space: MetricSpace): GraphSearch {
-  if (hasNativeSearch(hnswlib)) {
+  if (hasNativeFunctions(hnswlib)) {
     const native = hnsw as NativeGraph;
     return new NativeSearch((...search) => native.searchNodes(...search), nodes, space);
   }

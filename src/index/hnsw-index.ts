@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { AttuneError } from "../errors/index.js";
+import { hasNativeFunctions, hnswlib } from "../native/index.js";
 import type { SearchHits } from "../vector/index.js";
 import { checkSearch } from "./checks.js";
 import {
@@ -11,7 +12,6 @@ import {
   type HnswParameters,
   type ToWorker,
 } from "./hnsw-messages.js";
-import { hasNativeSearch, hnswlib } from "./hnswlib.js";
 import { OpenSearches } from "./open-searches.js";
 import { unpackHits } from "./packed-hits.js";
 import { SearchRoutes } from "./search-routes.js";
@@ -70,7 +70,7 @@ interface OpenCall {
   onProgress?: IndexProgress;
 }
 
-export const DEFAULT_MAX_PENDING = hasNativeSearch(hnswlib) ? 8192 : 2048;
+export const DEFAULT_MAX_PENDING = hasNativeFunctions(hnswlib) ? 8192 : 2048;
 
 /** Opens an HNSW index in one worker thread: a whole index, or a shard of one. @throws as `openHnswIndex` */
 export async function openHnswThread(options: HnswIndexOptions): Promise<VectorIndex> {

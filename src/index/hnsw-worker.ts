@@ -138,7 +138,7 @@ class HnswWorker {
     this.#engine.mostWaiting = this.#pace.mostWaiting(now);
     const pause = this.#pace.pauseMs(now, this.#waitingRows());
     if (pause > 0) this.#engine.apply();
-    else this.#engine.build(this.#pace.threads(now), this.#pace.milliseconds(now, this.#engine.buildsAside));
+    else this.#engine.build(this.#pace.builders(now), this.#pace.milliseconds(now, this.#engine.buildsAside));
     this.#tellWatchers();
     if (!this.#searches.areDone || this.#engine.canApply) this.#schedule();
     else if (!this.#engine.hasWork) this.#tellOfRest();

@@ -1,4 +1,4 @@
-import { hasNativeSearch, hnswlib } from "./hnswlib.js";
+import { hasNativeFunctions, hnswlib } from "../native/index.js";
 
 /** After fewer bytes of rows there is little to give back. */
 const WORTHWHILE_BYTES = 4 * 1024 * 1024;
@@ -14,7 +14,7 @@ export class MemoryTrim {
   #timer: NodeJS.Timeout | undefined;
 
   /** @param trim @default what this build of hnswlib-node offers, if it does */
-  constructor(private readonly trim = hasNativeSearch(hnswlib) ? hnswlib.trimMemory : undefined) {}
+  constructor(private readonly trim = hasNativeFunctions(hnswlib) ? hnswlib.trimMemory : undefined) {}
 
   /** So many bytes of rows came into the graph. */
   came(bytes: number): void {

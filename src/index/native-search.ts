@@ -1,8 +1,8 @@
+import type { NativeGraph } from "../native/index.js";
 import { type MetricSpace, type SearchHits, smallFloat64 } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
 import type { GraphNodes } from "./graph-nodes.js";
 import type { GraphSearch } from "./graph-search.js";
-import type { NativeGraph } from "./hnswlib.js";
 
 /** `NativeGraph.searchNodes`, of whatever graph. */
 export type Walk = NativeGraph["searchNodes"];

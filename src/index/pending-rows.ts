@@ -1,6 +1,6 @@
+import { hasNativeFunctions, hnswlib } from "../native/index.js";
 import { keptMemory, type MetricSpace, type TopK } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
-import { hasNativeSearch, hnswlib } from "./hnswlib.js";
 import { RowDistances } from "./row-distances.js";
 
 const FEWEST_SLOTS = 16;
@@ -135,7 +135,7 @@ export class PendingRows {
     const freed = this.#rows;
     this.#labels = new Uint32Array(slots);
     this.#rows = keptMemory.takeFloats(slots * this.#dimensions);
-    if (hasNativeSearch(hnswlib)) hnswlib.useHugePages(this.#rows);
+    if (hasNativeFunctions(hnswlib)) hnswlib.useHugePages(this.#rows);
     this.#end = 0;
     this.#first = 0;
     for (const { labels, rows } of old) {

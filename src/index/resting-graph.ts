@@ -1,7 +1,7 @@
+import { hasNativeFunctions, hnswlib } from "../native/index.js";
 import { type MetricSpace, type SearchHits, tiesAscend } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
 import { NO_NODE } from "./graph-nodes.js";
-import { hasNativeSearch, hnswlib } from "./hnswlib.js";
 import { hitsOf, mapsOfLiving, NativeSearch, type NodeLabels, type Walk } from "./native-search.js";
 import { NATIVE_COSTS, planSearch } from "./search-plan.js";
 import type { SearchOptions } from "./vector-index.js";
@@ -105,7 +105,7 @@ export class RestingGraph {
   }
 
   #walk(search: Parameters<Walk>): number {
-    const found = hasNativeSearch(hnswlib) ? hnswlib.searchShared(this.#graph.number, ...search) : -1;
+    const found = hasNativeFunctions(hnswlib) ? hnswlib.searchShared(this.#graph.number, ...search) : -1;
     this.#isShared = found >= 0;
     return Math.max(0, found);
   }

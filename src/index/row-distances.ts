@@ -1,6 +1,6 @@
+import { hasNativeFunctions, hnswlib } from "../native/index.js";
 import type { MetricSpace, TopK } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
-import { hasNativeSearch, hnswlib } from "./hnswlib.js";
 
 /** The most values of one comparison. */
 const MAX_VALUES = 65_536;
@@ -12,7 +12,7 @@ const MAX_VALUES = 65_536;
 export class RowDistances {
   readonly #space: MetricSpace;
   readonly #dimensions: number;
-  readonly #native = hasNativeSearch(hnswlib) ? hnswlib : undefined;
+  readonly #native = hasNativeFunctions(hnswlib) ? hnswlib : undefined;
   /** Of the last comparison, query by query; what `fromHnsw` takes where it is hnswlib's. */
   #values: Float32Array | Float64Array = new Float32Array(0);
 

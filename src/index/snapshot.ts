@@ -16,12 +16,12 @@ import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { AttuneError } from "../errors/index.js";
+import { HNSWLIB_VERSION } from "../native/index.js";
 import { metricOf } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
 import { loadWithRows } from "./carry/load-with-rows.js";
 import { HnswGraph } from "./hnsw-graph.js";
 import type { EngineOptions } from "./hnsw-messages.js";
-import { HNSWLIB_VERSION } from "./hnswlib.js";
 import type { RowFile } from "./row-file.js";
 import { decodeSnapshotHeader, encodeSnapshotHeader, type SnapshotHeader } from "./snapshot-file.js";
 

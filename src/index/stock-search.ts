@@ -1,8 +1,8 @@
+import { type GivenVector, type HierarchicalNSW, hnswlib } from "../native/index.js";
 import type { MetricSpace, SearchHits } from "../vector/index.js";
 import type { Bitmap } from "./bitmap.js";
 import type { GraphNodes } from "./graph-nodes.js";
 import type { GraphSearch } from "./graph-search.js";
-import { type GivenVector, type HierarchicalNSW, hnswlib } from "./hnswlib.js";
 
 /** Beyond this many results per call, leaving tombstones out by a callback is cheaper than asking for more results. */
 const MAX_FETCH = 4096;

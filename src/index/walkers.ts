@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { hasNativeSearch, hnswlib, type NativeWalkers } from "./hnswlib.js";
+import { hasNativeFunctions, hnswlib, type NativeWalkers } from "../native/index.js";
 
 /** How long one look waits for an answer. */
 const LOOK_US = 40;
@@ -112,6 +112,6 @@ let shared: Walkers | undefined;
 
 /** The walkers of this thread of JavaScript, one for each processor; undefined where the build of hnswlib-node has none. */
 export function sharedWalkers(): Walkers | undefined {
-  if (hasNativeSearch(hnswlib)) shared ??= new Walkers(hnswlib.Walkers, availableParallelism());
+  if (hasNativeFunctions(hnswlib)) shared ??= new Walkers(hnswlib.Walkers, availableParallelism());
   return shared;
 }

@@ -23,6 +23,7 @@ const DISTANCES = {
 const addon = createRequire(import.meta.url)(path.resolve(process.argv[2]));
 for (const space of Object.keys(DISTANCES)) for (const dimensions of DIMENSIONS) await checkGraph(space, dimensions);
 if (addon.compareRows) await checkWalkers();
+if (addon.readJsonNumbers) checkNumbers();
 
 /** A search as broad as the graph is large is exact, so it has to find what comparing with every point finds. */
 async function checkGraph(space, dimensions) {
@@ -122,10 +123,22 @@ async function checkThreads(space, points, queries) {
   check([...first, ...[...more].map((row) => row + POINTS / 2)]);
 }
 
+/** Numbers that JSON has of float32 come out as these again. */
+function checkNumbers() {
+  const random = generator(1);
+  const numbers = Array.from({ length: 1000 }, (_, i) => Math.fround((random() - 0.5) * 10 ** ((i % 30) - 15)));
+  const json = Buffer.from(JSON.stringify(numbers));
+  const read = new Float32Array(numbers.length);
+  const count = addon.readJsonNumbers(json, 1, json.length - 1, read);
+  const wrong = numbers.findIndex((number, i) => read[i] !== number);
+  if (count !== numbers.length || wrong !== -1)
+    throw new Error(`${count} numbers of JSON, ${read[wrong]} for ${numbers[wrong]}`);
+}
+
 /** The number of the row that became each node. */
 function addNodes(graph, rows, meanwhile) {
   return new Promise((resolve, reject) => {
-    graph.addNodes(Float32Array.from(rows.flat()), 2, (rowOf, problem) =>
+    graph.addNodes(Float32Array.from(rows.flat()), 2, true, (rowOf, problem) =>
       problem === undefined ? resolve(rowOf) : reject(new Error(problem)),
     );
     meanwhile();

@@ -17,12 +17,24 @@ function paceOf({ niceness = 0, searching = 0, encoding = 0, maxPending = 8192, 
 describe("the pace of building", () => {
   it("is that of several threads when nobody has asked or written lately", () => {
     const { pace } = paceOf();
-    assert.deepEqual([pace.threads(1000), pace.pauseMs(1000, IDLE)], [several, 0]);
+    assert.deepEqual([pace.builders(1000).threads, pace.pauseMs(1000, IDLE)], [several, 0]);
     pace.searched(1000);
-    assert.deepEqual([pace.threads(1050), pace.threads(1051)], [1, several]);
+    assert.deepEqual([pace.builders(1050).threads, pace.builders(1051).threads], [1, several]);
     pace.wrote(1100);
-    assert.deepEqual([pace.threads(1150), pace.threads(1151)], [1, several]);
-    assert.equal(paceOf({ niceness: 10 }).pace.threads(1000), 1, "beside another index, one");
+    assert.deepEqual([pace.builders(1150).threads, pace.builders(1151).threads], [1, several]);
+    assert.equal(paceOf({ niceness: 10 }).pace.builders(1000).threads, 1, "beside another index, one");
+  });
+
+  it("gives way while this index is searched, or another", () => {
+    const { pace, searches } = paceOf();
+    const givesWay = (now: number) => pace.builders(now).giveWay;
+    assert.equal(givesWay(1000), false);
+    pace.wrote(1000);
+    assert.equal(givesWay(1000), false, "who writes waits for it");
+    pace.searched(1000);
+    assert.deepEqual([givesWay(1050), givesWay(1051)], [true, false]);
+    searches[0] = 1;
+    assert.equal(givesWay(1051), true);
   });
 
   it("is in short turns, shorter while it is searched, where it holds up the thread that answers", () => {

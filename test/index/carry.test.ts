@@ -4,9 +4,9 @@ import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSyn
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { march } from "../../src/index/hnswlib.js";
 import { type HnswIndexOptions, openHnswIndex } from "../../src/index/index.js";
 import { decodeSnapshotHeader, encodeSnapshotHeader } from "../../src/index/snapshot-file.js";
+import { march } from "../../src/native/index.js";
 import { type Metric, Random } from "../../src/vector/index.js";
 import { seedOf } from "../support/seed.js";
 import { Clusters, closedAfter, flat, RowModel, temporaryDirectory, uint32 } from "./support.js";

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Bitmap } from "../../src/index/bitmap.js";
 import { HnswGraph } from "../../src/index/hnsw-graph.js";
-import { march } from "../../src/index/hnswlib.js";
+import { march } from "../../src/native/index.js";
 import { METRICS, metricOf, Random } from "../../src/vector/index.js";
 import { seedOf } from "../support/seed.js";
 import { temporaryDirectory } from "./support.js";
@@ -64,7 +64,7 @@ for (const metric of METRICS) {
         const addAll = async (labels: number[], of: Float32Array[]) => {
           const flat = new Float32Array(labels.length * dimensions);
           for (const [i, label] of labels.entries()) flat.set(of[label]!, i * dimensions);
-          await graph.addAll(labels, flat, 3);
+          await graph.addAll(labels, flat, { threads: 3, giveWay: false });
         };
         await addAll([], rows);
         await addAll([...rows.keys()], randomRows(COUNT));
@@ -86,19 +86,28 @@ for (const metric of METRICS) {
         const graph = HnswGraph.create(space, dimensions, PARAMETERS, 10);
         const half = COUNT / 2;
         const flatOf = (some: Float32Array[]) => Float32Array.from(some.flatMap((row) => [...row]));
-        await graph.addAll([...rows.keys()].slice(0, half), flatOf(rows.slice(0, half)), 2);
-        const entering = graph.addAll([...rows.keys()].slice(half), flatOf(rows.slice(half)), 2);
+        await graph.addAll([...rows.keys()].slice(0, half), flatOf(rows.slice(0, half)), {
+          threads: 2,
+          giveWay: false,
+        });
+        const entering = graph.addAll([...rows.keys()].slice(half), flatOf(rows.slice(half)), {
+          threads: 2,
+          giveWay: false,
+        });
         if (graph.addsAside) {
           assertFinds(graph, (label) => label < half);
           assert.throws(() => graph.add(COUNT, rows[0]!), /wait until they are there/);
-          await assert.rejects(graph.addAll([COUNT], rows[0]!, 1), /wait until they are there/);
+          await assert.rejects(
+            graph.addAll([COUNT], rows[0]!, { threads: 1, giveWay: false }),
+            /wait until they are there/,
+          );
         }
         // One that is there, one on its way, and both again.
         for (const label of [3, half + 3]) assert.deepEqual([graph.remove(label), graph.remove(label)], [true, false]);
         await entering;
         assertFinds(graph, (label) => label !== 3 && label !== half + 3);
         assert.deepEqual([graph.nodes, graph.live, graph.has(half + 3)], [COUNT, COUNT - 2, false]);
-        await graph.addAll([half + 3, 3], flatOf([rows[half + 3]!, rows[3]!]), 2);
+        await graph.addAll([half + 3, 3], flatOf([rows[half + 3]!, rows[3]!]), { threads: 2, giveWay: false });
         assertFinds(graph, () => true);
       });
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it, mock } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { hasNativeSearch, hnswlib } from "../../src/index/hnswlib.js";
 import { MemoryTrim } from "../../src/index/memory-trim.js";
+import { hasNativeFunctions, hnswlib } from "../../src/native/index.js";
 import { freeArray } from "../../src/vector/index.js";
 
 const MIB = 2 ** 20;
@@ -41,13 +41,13 @@ describe("what a burst of writes leaves behind", () => {
     }
   });
 
-  it("is memory that malloc keeps between pieces in use", { skip: !hasNativeSearch(hnswlib) }, async () => {
+  it("is memory that malloc keeps between pieces in use", { skip: !hasNativeFunctions(hnswlib) }, async () => {
     // In the first turn after loading it is freed in the next one.
     await sleep(10);
     const pieces = Array.from({ length: 2000 }, () => Buffer.allocUnsafeSlow(60 * 1024).fill(1));
     for (const [i, piece] of pieces.entries()) if (i % 2 === 0) freeArray(piece);
     const before = process.memoryUsage.rss();
-    if (hasNativeSearch(hnswlib)) hnswlib.trimMemory();
+    if (hasNativeFunctions(hnswlib)) hnswlib.trimMemory();
     const after = process.memoryUsage.rss();
     assert.ok(before - after > 30 * MIB, `${before - after} bytes were given back of ${1000 * 60 * 1024}`);
     assert.ok(pieces.filter((piece) => piece.length > 0).every((piece) => piece[0] === 1 && piece.at(-1) === 1));

@@ -5,15 +5,15 @@ import type { Worker } from "node:worker_threads";
 import { Bitmap } from "../../src/index/bitmap.js";
 import { CallsPerTurn } from "../../src/index/calls-per-turn.js";
 import { HnswGraph } from "../../src/index/hnsw-graph.js";
-import { hasNativeSearch, hnswlib } from "../../src/index/hnswlib.js";
 import type { SearchHits, SearchOptions, VectorIndex } from "../../src/index/index.js";
 import { RestingGraph } from "../../src/index/resting-graph.js";
+import { hasNativeFunctions, hnswlib } from "../../src/native/index.js";
 import { metricOf } from "../../src/vector/index.js";
 import { killThread } from "../support/kill-thread.js";
 import { filledIndex } from "./filled-index.js";
 import { code, flat, uint32 } from "./support.js";
 
-const skip = hasNativeSearch(hnswlib) ? false : "npm's build of hnswlib-node cannot share a graph";
+const skip = hasNativeFunctions(hnswlib) ? false : "npm's build of hnswlib-node cannot share a graph";
 
 /** The hits of one query, if they are there before the event loop turns, as no answer of another thread is. */
 async function atOnce(index: VectorIndex, query: Float32Array, options: SearchOptions = { k: 5 }) {

@@ -4,11 +4,11 @@ import { setImmediate as turn } from "node:timers/promises";
 import { Bitmap } from "../../src/index/bitmap.js";
 import { HnswGraph } from "../../src/index/hnsw-graph.js";
 import type { EngineOptions, ToWorker } from "../../src/index/hnsw-messages.js";
-import { hasNativeSearch, hnswlib } from "../../src/index/hnswlib.js";
 import type { SearchHits, SearchOptions } from "../../src/index/index.js";
 import { RestingGraph } from "../../src/index/resting-graph.js";
 import { SearchRoutes } from "../../src/index/search-routes.js";
 import { Walkers } from "../../src/index/walkers.js";
+import { hasNativeFunctions, hnswlib } from "../../src/native/index.js";
 import { metricOf, Random } from "../../src/vector/index.js";
 import { seedOf } from "../support/seed.js";
 import { filledIndex } from "./filled-index.js";
@@ -16,7 +16,7 @@ import { Clusters, code, flat, uint32 } from "./support.js";
 
 const DIMENSIONS = 16;
 const parameters = { m: 16, efConstruction: 100, efSearch: 64 };
-const skip = hasNativeSearch(hnswlib) ? false : "npm's build of hnswlib-node has no walkers";
+const skip = hasNativeFunctions(hnswlib) ? false : "npm's build of hnswlib-node has no walkers";
 const space = metricOf("euclidean");
 
 function graphOf(rows: Float32Array[]): HnswGraph {
@@ -34,7 +34,7 @@ function clusteredGraph(count: number, seed: number) {
 
 describe("searches of a resting graph by walkers", { skip }, () => {
   const walkersOf = (threads: number) =>
-    new Walkers(hasNativeSearch(hnswlib) ? hnswlib.Walkers : assert.fail(), threads);
+    new Walkers(hasNativeFunctions(hnswlib) ? hnswlib.Walkers : assert.fail(), threads);
   const asked = (graph: RestingGraph, walkers: Walkers, query: Float32Array, k: number, efSearch: number) =>
     new Promise<SearchHits | undefined>((resolve) => {
       assert.ok(graph.ask(walkers, query, graph.plan({ k, efSearch })!, resolve));

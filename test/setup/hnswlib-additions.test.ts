@@ -10,10 +10,10 @@ import { Worker } from "node:worker_threads";
 import {
   findTunedBuild,
   type GivenVector,
-  hasNativeSearch,
+  hasNativeFunctions,
   loadHnswlib,
   type NativeGraph,
-} from "../../src/index/hnswlib.js";
+} from "../../src/native/index.js";
 import { Random } from "../../src/vector/index.js";
 import { seedOf } from "../support/seed.js";
 
@@ -84,7 +84,7 @@ describe("a build with the patch", () => {
     assert.equal(graph.getCurrentCount(), 1);
   });
 
-  const native = hasNativeSearch(hnswlib) ? hnswlib : undefined;
+  const native = hasNativeFunctions(hnswlib) ? hnswlib : undefined;
   const none = native === undefined ? "there is none here" : false;
   const nativeGraphOf = (space: "l2" | "ip", vectors: GivenVector[]) => graphOf(space, vectors) as NativeGraph;
   const nodes = new Uint32Array(300);
@@ -138,6 +138,25 @@ describe("a build with the patch", () => {
     for (const [i, row] of rowOf.entries()) assert.deepEqual(graph.getPoint(1 + i), [...points[1 + row]!]);
     graph.setEf(200);
     assert.deepEqual(graph.searchKnn(points[1 + rowOf[5]!]!, 1).neighbors, [6]);
+  });
+
+  it("adds the same rows to the same graph while it gives way, resting as it goes", { skip: none }, async () => {
+    const points = Array.from({ length: 2000 }, randomVector);
+    const grow = async (giveWay: boolean) => {
+      const graph = new hnswlib.HierarchicalNSW("l2", dimensions) as NativeGraph;
+      graph.initIndex({ maxElements: points.length });
+      const before = process.resourceUsage().voluntaryContextSwitches;
+      const started = performance.now();
+      await addNodes(graph, points, 1, giveWay);
+      const milliseconds = performance.now() - started;
+      const rests = process.resourceUsage().voluntaryContextSwitches - before;
+      const file = path.join(temporary, `gives-way-${giveWay}.hnsw`);
+      graph.writeIndexSync(file);
+      return { hash: sha256(file), rests, milliseconds };
+    };
+    const [busy, kind] = [await grow(false), await grow(true)];
+    assert.equal(kind.hash, busy.hash);
+    assert.ok(kind.rests > busy.rests + 20, `${kind.rests} and ${busy.rests} rests in ${kind.milliseconds} ms`);
   });
 
   it("finds what was there before while rows are added, and the rows once it is told of them", {
@@ -198,7 +217,7 @@ describe("a build with the patch", () => {
       const graph = new HierarchicalNSW("l2", 64);
       graph.initIndex({ maxElements: 100_000 });
       const rows = Float32Array.from({ length: 64 * 100 }, Math.random);
-      const add = () => graph.addNodes(rows, 2, add);
+      const add = () => graph.addNodes(rows, 2, false, add);
       add();
       parentPort.postMessage("adds");`;
     // Wherever they are on it: the process goes on.
@@ -355,10 +374,11 @@ describe("a build with the patch", () => {
     assert.throws(() => native?.compareRows("l2", 0, query, query, distances), rows);
     assert.throws(() => native?.compareRows("l2", dimensions, query, query, new Float32Array(0)), rows);
     assert.throws(() => native?.useHugePages([] as never), /TypeError: Expected a Float32Array/);
-    const room = /TypeError: Expected rows that the graph has room for, threads, and a function/;
+    const room = /TypeError: Expected rows that the graph has room for, threads, whether they give way, and a function/;
     const add = graph.addNodes.bind(graph) as (...given: unknown[]) => void;
-    assert.throws(() => add(new Float32Array(297 * dimensions), 2, () => {}), room);
-    assert.throws(() => add(new Float32Array(2 * dimensions), 2, new Uint32Array(2)), room);
+    assert.throws(() => add(new Float32Array(297 * dimensions), 2, false, () => {}), room);
+    assert.throws(() => add(new Float32Array(2 * dimensions), 2, false, new Uint32Array(2)), room);
+    assert.throws(() => add(new Float32Array(2 * dimensions), 2, () => {}), room);
     assert.equal(graph.getCurrentCount(), 4);
     const shared = native?.searchShared as ((...given: unknown[]) => number) | undefined;
     assert.throws(() => shared?.(), /TypeError: Expected the number of a shared graph/);
@@ -370,16 +390,21 @@ describe("a build with the patch", () => {
     assert.throws(() => unready.share(), /TypeError: Expected a graph that is there/);
     const asked = [query, 1, 1, undefined, undefined, undefined, nodes, distances] as const;
     assert.throws(() => unready.searchNodes(...asked), /TypeError: Expected a graph that is there/);
-    assert.throws(() => (unready.addNodes as (...given: unknown[]) => void)(query, 1, () => {}), room);
+    assert.throws(() => (unready.addNodes as (...given: unknown[]) => void)(query, 1, false, () => {}), room);
     assert.throws(() => unready.compareNodes(query, Uint32Array.of(), distances), compared);
   });
 });
 
 /** Adds the rows and returns which became which node. */
-function addNodes(graph: NativeGraph, rows: readonly Float32Array[], threads: number): Promise<Uint32Array> {
+function addNodes(
+  graph: NativeGraph,
+  rows: readonly Float32Array[],
+  threads: number,
+  giveWay = false,
+): Promise<Uint32Array> {
   const flat = Float32Array.from(rows.flatMap((row) => [...row]));
   return new Promise((resolve, reject) =>
-    graph.addNodes(flat, threads, (rowOf, problem) =>
+    graph.addNodes(flat, threads, giveWay, (rowOf, problem) =>
       problem === undefined ? resolve(rowOf) : reject(new Error(problem)),
     ),
   );

@@ -4,12 +4,12 @@ import { once } from "node:events";
 import { describe, it } from "node:test";
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
-import { findTunedBuild, hasNativeSearch, loadHnswlib, type NativeGraph } from "../../src/index/hnswlib.js";
+import { findTunedBuild, hasNativeFunctions, loadHnswlib, type NativeGraph } from "../../src/native/index.js";
 import { Random } from "../../src/vector/index.js";
 import { seedOf } from "../support/seed.js";
 
 const { hnswlib } = loadHnswlib(findTunedBuild());
-const native = hasNativeSearch(hnswlib) ? hnswlib : undefined;
+const native = hasNativeFunctions(hnswlib) ? hnswlib : undefined;
 const DIMENSIONS = 37;
 const random = new Random(seedOf("walkers", 3));
 const nodes = new Uint32Array(300);

@@ -8,7 +8,7 @@ import os from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
-import { findTunedBuild, HNSWLIB_VERSION, type Hnswlib, loadHnswlib } from "../../src/index/hnswlib.js";
+import { findTunedBuild, HNSWLIB_VERSION, type Hnswlib, loadHnswlib } from "../../src/native/index.js";
 import { Random } from "../../src/vector/index.js";
 import { seedOf } from "../support/seed.js";
 import { makeCheckout, PROJECT } from "./checkout.js";

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { hasNativeFunctions, hnswlib } from "../../native/index.js";
 import { NO_NODE } from "../graph-nodes.js";
 import { HnswGraph } from "../hnsw-graph.js";
-import { hasNativeSearch, hnswlib } from "../hnswlib.js";
 import type { RowFile } from "../row-file.js";
 import type { SnapshotHeader } from "../snapshot-file.js";
 import { GraphFile } from "./graph-file.js";
@@ -32,7 +32,7 @@ export function loadWithRows(path: string, header: SnapshotHeader, labelOf: Uint
   const file = GraphFile.open(path, header);
   try {
     const loading = { path, file, header, labelOf, rows };
-    return hasNativeSearch(hnswlib) ? loadAndReplace(loading) : loadCopy(loading);
+    return hasNativeFunctions(hnswlib) ? loadAndReplace(loading) : loadCopy(loading);
   } finally {
     file.close();
   }

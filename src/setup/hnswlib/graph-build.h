@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <exception>
 #include <mutex>
 #include <system_error>
@@ -10,9 +11,31 @@
 
 namespace attune {
 
+// Has a thread that computes for long sleep for a moment after each millisecond. A thread that is woken up meanwhile finds a processor then; it may have to
+// wait for the end of another's time slice otherwise, some milliseconds, at whatever priority.
+class Rests {
+ public:
+  explicit Rests(bool wanted) : wanted_(wanted), since_(Clock::now()) {}
+
+  void rest_if_due() {
+    if (!wanted_ || Clock::now() - since_ < WORK) return;
+    std::this_thread::sleep_for(SLEEP);
+    since_ = Clock::now();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::milliseconds WORK{1};
+  // Linux makes some 50 us more of it.
+  static constexpr std::chrono::microseconds SLEEP{1};
+  const bool wanted_;
+  Clock::time_point since_;
+};
+
 // Adds `count` rows as the next nodes, whose labels stay their numbers: which row became which node is the threads' luck, and
-// `row_of[i]` says it of node `first + i`. What a thread throws is thrown when all have ended. The graph has room.
-static void add_rows(Graph& graph, const float* rows, size_t count, size_t threads, uint32_t* row_of) {
+// `row_of[i]` says it of node `first + i`. What a thread throws is thrown when all have ended. With `give_way` they
+// rest between rows, for those who want the processors more. The graph has room.
+static void add_rows(Graph& graph, const float* rows, size_t count, size_t threads, bool give_way, uint32_t* row_of) {
   const size_t width = graph.data_size_ / sizeof(float);
   const size_t first = graph.cur_element_count;
   std::atomic<size_t> next{0};
@@ -27,7 +50,11 @@ static void add_rows(Graph& graph, const float* rows, size_t count, size_t threa
     }
   };
   const auto work = [&] {
-    for (size_t i = next++; i < count; i = next++) add(i);
+    Rests rests(give_way);
+    for (size_t i = next++; i < count; i = next++) {
+      add(i);
+      rests.rest_if_due();
+    }
   };
   // Two threads would both take the first node of an empty graph for its entry point.
   if (first == 0 && count > 0) add(next++);

@@ -18,8 +18,8 @@ constexpr int LATER = 5;
 class Batch {
  public:
   // The rows are copied.
-  Batch(Graph& graph, const float* rows, size_t count, size_t threads)
-    : before(graph), row_of(count), graph_(graph), threads_(threads), rows_(rows, rows + count * (graph.data_size_ / sizeof(float))) {}
+  Batch(Graph& graph, const float* rows, size_t count, size_t threads, bool give_way)
+    : before(graph), row_of(count), graph_(graph), threads_(threads), give_way_(give_way), rows_(rows, rows + count * (graph.data_size_ / sizeof(float))) {}
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
   ~Batch() { wait(); }
@@ -28,7 +28,7 @@ class Batch {
   void start(const std::function<void()>& tell) {
     const auto work = [this, tell] {
       try {
-        add_rows(graph_, rows_.data(), row_of.size(), threads_, row_of.data());
+        add_rows(graph_, rows_.data(), row_of.size(), threads_, give_way_, row_of.data());
       } catch (const std::exception& error) {
         failure = error.what();
       }
@@ -60,6 +60,7 @@ class Batch {
  private:
   Graph& graph_;
   const size_t threads_;
+  const bool give_way_;
   const std::vector<float> rows_;
   std::thread thread_;
 };

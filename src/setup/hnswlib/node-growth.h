@@ -40,20 +40,20 @@ static void tell_of_batch(napi_env env, napi_value done, void* context, void*) {
   if (napi_create_string_utf8(env, message.data(), message.size(), &problem) == napi_ok) call_back(env, done, {row_of, problem});
 }
 
-// addNodes(rows, threads, done): adds rows as the next nodes, whose labels stay their numbers, by so many threads that go on after this returns. Until
-// `done(rowOf, problem)` is called, `searchNodes` finds the nodes that were there before, and nothing else may be asked of the graph;
+// addNodes(rows, threads, giveWay, done): adds rows as the next nodes, whose labels stay their numbers, by so many threads that go on after this returns, and
+// rest for a moment each millisecond where they give way. Until `done(rowOf, problem)` is called, `searchNodes` finds the nodes that were there before, and nothing else may be asked of the graph;
 // `rowOf[i]` is then the number of the row that became the i-th of them, unless there was a problem.
 static std::shared_ptr<Batch> add_nodes(const Napi::CallbackInfo& info, Graph* graph) {
   const Napi::Env env = info.Env();
-  const bool typed = graph != nullptr && info.Length() == 3 && is_float32_array(info[0]) && info[1].IsNumber() && info[2].IsFunction();
+  const bool typed = graph != nullptr && info.Length() == 4 && is_float32_array(info[0]) && info[1].IsNumber() && info[2].IsBoolean() && info[3].IsFunction();
   const size_t count = typed ? size_of(info[0]) / dimensions_of(*graph) : 0;
   const bool fits = typed && graph->cur_element_count + count <= graph->max_elements_;
-  if (refuse(env, fits, "rows that the graph has room for, threads, and a function to tell of their end")) return nullptr;
-  const auto batch = std::make_shared<Batch>(*graph, floats_of(info[0]), count, number_of(info[1]));
+  if (refuse(env, fits, "rows that the graph has room for, threads, whether they give way, and a function to tell of their end")) return nullptr;
+  const auto batch = std::make_shared<Batch>(*graph, floats_of(info[0]), count, number_of(info[1]), info[2].As<Napi::Boolean>().Value());
   BatchUnderWay* const under_way = new BatchUnderWay{batch};
   const napi_value name = Napi::String::New(env, "attune batch");
   napi_create_threadsafe_function(
-    env, info[2], nullptr, name, 0, 1, under_way, forget_batch, under_way, tell_of_batch, &under_way->tell);
+    env, info[3], nullptr, name, 0, 1, under_way, forget_batch, under_way, tell_of_batch, &under_way->tell);
   napi_add_env_cleanup_hook(env, wait_for_batch, under_way);
   batch->start([tell = under_way->tell] {
     if (napi_call_threadsafe_function(tell, nullptr, napi_tsfn_nonblocking) != napi_closing) {

@@ -1,5 +1,5 @@
-// What of graph-search.h and shared-graph.h is offered to JavaScript, over typed arrays that the caller gives. Arguments that do not fit are refused by a
-// TypeError before anything is read through them.
+// What of graph-search.h, shared-graph.h and json-numbers.h is offered to JavaScript, over typed arrays that the caller gives. Arguments that do not fit are
+// refused by a TypeError before anything is read through them.
 #pragma once
 
 #include <cstring>
@@ -16,6 +16,10 @@ static inline bool is_float32_array(const Napi::Value& value) {
 
 static inline bool is_uint32_array(const Napi::Value& value) {
   return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint32_array;
+}
+
+static inline bool is_uint8_array(const Napi::Value& value) {
+  return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
 }
 
 static inline size_t size_of(const Napi::Value& value) { return value.As<Napi::TypedArray>().ElementLength(); }
@@ -142,6 +146,19 @@ static Napi::Value trim_memory(const Napi::CallbackInfo& info) {
   malloc_trim(0);
 #endif
   return info.Env().Undefined();
+}
+
+// readJsonNumbers(bytes, start, end, into): reads the numbers of a JSON array that stand from `start` to `end`, its brackets left out, into a Float32Array, and
+// returns how many; 0 where they have to be read in another way (json-numbers.h).
+static Napi::Value read_json_numbers_into(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const bool typed = info.Length() == 4 && is_uint8_array(info[0]) && info[1].IsNumber() && info[2].IsNumber() && is_float32_array(info[3]);
+  const size_t start = typed ? number_of(info[1]) : 0;
+  const size_t end = typed ? number_of(info[2]) : 0;
+  const bool fits = typed && start <= end && end <= size_of(info[0]);
+  if (refuse(env, fits, "bytes, two places in them, and a Float32Array")) return env.Null();
+  const char* const bytes = reinterpret_cast<const char*>(info[0].As<Napi::Uint8Array>().Data());
+  return Napi::Number::New(env, read_json_numbers(bytes + start, bytes + end, floats_of(info[3]), size_of(info[3])));
 }
 
 // compareRows(space, dimensions, queries, rows, distances): the distance of each query to each row, query by query.

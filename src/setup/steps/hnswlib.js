@@ -22,6 +22,7 @@ const HEADERS = [
   "asked-search.h",
   "comparison.h",
   "walkers.h",
+  "json-numbers.h",
   "node-methods.h",
   "node-growth.h",
   "node-walkers.h",
@@ -34,7 +35,7 @@ const PATCHES = [
 const SOURCES = ["package.json", "binding.gyp", "src"];
 
 const packageFolder = (root) => path.join(root, "node_modules", "hnswlib-node");
-/** The build and what there is to know about it. src/index/hnswlib.ts reads it; npm's own build stays where it is. */
+/** The build and what there is to know about it. src/native/hnswlib.ts reads it; npm's own build stays where it is. */
 const tunedFolder = (root) => path.join(root, "node_modules", ".attune-hnswlib");
 const buildMarker = (root) => path.join(tunedFolder(root), "build.json");
 

@@ -30,10 +30,15 @@ export interface NativeGraph extends HierarchicalNSW {
     distances: Float32Array,
   ): number;
   /**
-   * Adds rows as the next nodes, by so many threads beside this one. Until `done` is called, `searchNodes` finds the nodes that were there before, and
+   * Adds rows as the next nodes, by so many threads beside this one, which rest for a moment each millisecond where they give way. Until `done` is called, `searchNodes` finds the nodes that were there before, and
    * nothing else may be asked of the graph; `rowOf[i]` is then the number of the row that became the i-th of them, unless there was a `problem`.
    */
-  addNodes(rows: Float32Array, threads: number, done: (rowOf: Uint32Array, problem?: string) => void): void;
+  addNodes(
+    rows: Float32Array,
+    threads: number,
+    giveWay: boolean,
+    done: (rowOf: Uint32Array, problem?: string) => void,
+  ): void;
   /** Makes preprocessed rows (flat) the vectors of the nodes from `first` on; the links stay as they are. */
   setNodes(first: number, rows: Float32Array): void;
   /** The number by which every thread of the process can search the graph (`searchShared`), until it is changed or freed. */
@@ -62,6 +67,11 @@ export interface NativeFunctions {
   useHugePages(array: Float32Array): void;
   /** Gives memory of the process that nobody has back to the system: some 10 ms, in which other threads may wait for memory. */
   trimMemory(): void;
+  /**
+   * Reads the numbers of a JSON array that stand from `start` to `end`, its brackets left out, and returns how many: those that float64 numbers would give, to
+   * the last bit. 0 for anything but one or more numbers, and for unusual ones: beyond 19 digits, about 10^40 or float32, or at the middle of two float32.
+   */
+  readJsonNumbers(bytes: Uint8Array, start: number, end: number, into: Float32Array): number;
   /** `searchNodes` of the graph that a thread has shared by this number; -1 when it is no longer shared. */
   searchShared(number: number, ...search: Parameters<NativeGraph["searchNodes"]>): number;
   /** At most so many threads; `tell` is called when there are answers, once until they are taken, unless somebody watches. */
@@ -158,6 +168,6 @@ export function loadHnswlib(tuned: TunedBuild | undefined): { hnswlib: Hnswlib; 
 export const { hnswlib, march } = loadHnswlib(process.env.ATTUNE_MARCH === "off" ? undefined : findTunedBuild());
 
 /** Whether graphs can be asked as `NativeGraph`s, and rows be compared by `compareRows`. */
-export function hasNativeSearch(build: Hnswlib): build is Hnswlib & NativeFunctions {
+export function hasNativeFunctions(build: Hnswlib): build is Hnswlib & NativeFunctions {
   return build.compareRows !== undefined;
 }
