@@ -36,9 +36,9 @@ const MAX_VECTOR_BYTES = 2 * 1024 * 1024;
 const PART_BYTES = 64 * 1024;
 
 /**
- * Parses JSON as `parseJson` does, but reads arrays of numbers under the key `vector` straight from the bytes into float32: 512
- * numbers take 20 us so, and 75 us as JSON, checked and copied. The vectors are those that float64 numbers would give, to the
- * last bit. Whatever is unusual (a vector in another place than a query, or an item, of the body; a fault) is read in the ordinary way.
+ * Parses JSON as `parseJson` does, but reads arrays of numbers under the key `vector` straight from the bytes into float32
+ * (`readJsonNumbers`). The vectors are those that float64 numbers would give, to the last bit. Whatever is unusual (a vector in
+ * another place than a query, or an item, of the body; a fault) is read in the ordinary way.
  *
  * @throws malformed_json
  */
