@@ -30,8 +30,9 @@ export interface NativeGraph extends HierarchicalNSW {
     distances: Float32Array,
   ): number;
   /**
-   * Adds rows as the next nodes, by so many threads beside this one, which rest for a moment each millisecond where they give way. Until `done` is called, `searchNodes` finds the nodes that were there before, and
-   * nothing else may be asked of the graph; `rowOf[i]` is then the number of the row that became the i-th of them, unless there was a `problem`.
+   * Adds rows as the next nodes, by so many threads beside this one, which rest for a moment each millisecond where they give way. Until `done`
+   * is called, `searchNodes` finds the nodes that were there before, and nothing else may be asked of the graph; `rowOf[i]` is then the number of
+   * the row that became the i-th of them, unless there was a `problem`.
    */
   addNodes(
     rows: Float32Array,

@@ -40,9 +40,9 @@ static void tell_of_batch(napi_env env, napi_value done, void* context, void*) {
   if (napi_create_string_utf8(env, message.data(), message.size(), &problem) == napi_ok) call_back(env, done, {row_of, problem});
 }
 
-// addNodes(rows, threads, giveWay, done): adds rows as the next nodes, whose labels stay their numbers, by so many threads that go on after this returns, and
-// rest for a moment each millisecond where they give way. Until `done(rowOf, problem)` is called, `searchNodes` finds the nodes that were there before, and nothing else may be asked of the graph;
-// `rowOf[i]` is then the number of the row that became the i-th of them, unless there was a problem.
+// addNodes(rows, threads, giveWay, done): adds rows as the next nodes, whose labels stay their numbers, by so many threads that go on after this returns,
+// and rest for a moment each millisecond where they give way. Until `done(rowOf, problem)` is called, `searchNodes` finds the nodes that were there
+// before, and nothing else may be asked of the graph; `rowOf[i]` is then the number of the row that became the i-th of them, unless there was a problem.
 static std::shared_ptr<Batch> add_nodes(const Napi::CallbackInfo& info, Graph* graph) {
   const Napi::Env env = info.Env();
   const bool typed = graph != nullptr && info.Length() == 4 && is_float32_array(info[0]) && info[1].IsNumber() && info[2].IsBoolean() && info[3].IsFunction();
