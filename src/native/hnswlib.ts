@@ -168,7 +168,7 @@ export function loadHnswlib(tuned: TunedBuild | undefined): { hnswlib: Hnswlib; 
 
 export const { hnswlib, march } = loadHnswlib(process.env.ATTUNE_MARCH === "off" ? undefined : findTunedBuild());
 
-/** Whether graphs can be asked as `NativeGraph`s, and rows be compared by `compareRows`. */
+/** Whether it has what the set-up adds: its graphs are `NativeGraph`s then. */
 export function hasNativeFunctions(build: Hnswlib): build is Hnswlib & NativeFunctions {
   return build.compareRows !== undefined;
 }
